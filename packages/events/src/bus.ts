@@ -1,0 +1,49 @@
+import type { Area, EventEnvelope } from "@florin/kernel";
+
+/**
+ * The port of the bus. Adapters: in one process (this package), Redis Streams (a later issue). A bus carries; the truth stays in
+ * the outbox, so a bus that forgets everything loses nothing: the relay publishes again from the delivered position.
+ */
+export interface Bus {
+  /**
+   * Hands events of one stream, in order of position, to every group and tap. Resolves when the bus has taken them, which may
+   * mean waiting for room: a full group holds the relay back, never drops.
+   */
+  publish(stream: Area, events: readonly EventEnvelope[]): Promise<void>;
+  /** Greatest position that every group of the stream has finished for good (applied or parked) with all before it. */
+  safePosition(stream: Area): bigint | undefined;
+  /** A durable group: at-least-once, in order per key, with bounded retries and dead letters behind `handle`. */
+  consume(group: ConsumerGroup): Consumption;
+  /** A listener without memory (live queries, caches): sees each event once, in order, from now on. Must not throw or wait. */
+  tap(stream: Area, listener: (event: EventEnvelope) => void): () => void;
+  stop(deadlineMs: number): Promise<void>;
+}
+
+export interface ConsumerGroup {
+  readonly name: string;
+  readonly stream: Area;
+  /** Event types this group wants; others are finished at once. */
+  readonly types: readonly string[];
+  /** Applies the events in one transaction with their inbox rows; idempotent. Throws to be tried again. */
+  handle(event: EventEnvelope): Promise<void>;
+  /** Called when retries are used up: parks the event, and from then on the key. Must be durable before it resolves. */
+  park(event: EventEnvelope, error: unknown, attempts: number): Promise<void>;
+  /** Is an earlier event of this key parked? Then later ones are parked behind it, in order. */
+  isKeyParked(key: string): Promise<boolean>;
+}
+
+export interface Consumption {
+  /** Greatest position below which this group has finished everything; readers with a consistency token wait for it. */
+  position(): bigint;
+  /** Resolves true when `position()` reaches it, false when the deadline passes first. */
+  reached(position: bigint, deadlineMs: number): Promise<boolean>;
+}
+
+/** The owning area's range endpoint: what was published, from PostgreSQL. Used behind the bus's horizon (api.md, Subscriptions). */
+export interface EventStream {
+  readonly stream: Area;
+  /** The newest published position; 0 when there is none. */
+  head(): Promise<bigint>;
+  /** Events with position > after, in order, at most `limit` (≤ 1000). */
+  range(after: bigint, limit: number): Promise<readonly EventEnvelope[]>;
+}
