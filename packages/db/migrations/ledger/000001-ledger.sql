@@ -236,3 +236,12 @@ grant select, insert on ledger.account to florin_ledger;
 grant update (status, closed_at) on ledger.account to florin_ledger;
 grant select, insert, update on ledger.balance to florin_ledger;
 grant select, insert, delete on ledger.command to florin_ledger;
+
+-- Called by the migration runner whenever currencies were written; adds what is missing.
+create function ledger.seed_reference_data() returns void language sql as $$
+  insert into ledger.denomination select code, minor_digits from florin.currency on conflict do nothing;
+  insert into ledger.account (book_id, account_id, kind, code, denomination, tside, status, opened_at)
+    select 1, florin.internal_account_id(i.code, c.code), 'INTERNAL', i.code, c.code, i.tside, 'OPEN', '1970-01-01T00:00:00Z'
+    from florin.internal_account_code i cross join florin.currency c
+    on conflict do nothing;
+$$;

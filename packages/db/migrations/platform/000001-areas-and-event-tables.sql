@@ -117,3 +117,28 @@ begin
     grant select, insert, update on %1$I.consumer_offset, %1$I.dead_letter to %2$I;
   $ddl$, area, 'florin_' || area);
 end $body$;
+
+-- Reference data that several areas seed their own rows from. Currencies come from the kernel's table (one source), written by
+-- the migration runner after the files.
+create table florin.currency (
+  code text primary key,
+  minor_digits smallint not null check (minor_digits between 0 and 18)
+);
+
+create table florin.internal_account_code (
+  code text primary key,
+  name text not null,
+  tside text not null check (tside in ('ASSET', 'LIABILITY'))
+);
+insert into florin.internal_account_code values
+  ('CASH_IN', 'Cash in', 'ASSET'),
+  ('CASH_OUT', 'Cash out', 'ASSET'),
+  ('CARD_SETTLEMENT', 'Card settlement', 'LIABILITY'),
+  ('FEE_INCOME', 'Fee income', 'LIABILITY'),
+  ('SUSPENSE', 'Suspense', 'LIABILITY');
+
+-- Derived from (code, currency), so accounts and ledger each seed their row without asking the other.
+create function florin.internal_account_id(code text, currency text) returns uuid language sql immutable as $$
+  select (overlay(overlay(substr(encode(sha256(convert_to('internal-account:' || code || ':' || currency, 'UTF8')), 'hex'), 1, 32)
+    placing '8' from 13) placing '8' from 17))::uuid
+$$;
