@@ -29,7 +29,9 @@ for (const hint of hints ?? []) console.warn(hint.toString());
 if (process.argv.includes("--check")) {
   const current = await readFile(target, "utf8").catch(() => "");
   if (current !== `${supergraphSdl}\n`) {
-    console.error("gateway/supergraph.graphql is not what the schemas compose to. Run `npm run compose` and commit the result.");
+    console.error(
+      "gateway/supergraph.graphql is not what the schemas compose to. Run `npm run compose` and commit the result.",
+    );
     process.exit(1);
   }
 } else {

@@ -1,0 +1,51 @@
+import { resolve } from "node:path";
+import { z } from "zod";
+import { StartError } from "./start-error.js";
+
+/** Everything that `npm start` reads from the environment (api.md, "Running"). The only file here that touches process.env. */
+export interface Environment {
+  readonly port: number;
+  readonly host: string;
+  /** Absolute path: embedded database, keys, logs. */
+  readonly home: string;
+  /** undefined: embedded PostgreSQL. */
+  readonly databaseUrl: string | undefined;
+  readonly isDemo: boolean;
+  readonly isProduction: boolean;
+  readonly logLevel: string;
+}
+
+const schema = z.object({
+  PORT: z.coerce.number().int().min(0).max(65_535).default(4000),
+  HOST: z.string().min(1).default("127.0.0.1"),
+  FLORIN_HOME: z.string().min(1).default(".florin"),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, "must begin with postgres://")
+    .optional(),
+  FLORIN_DEMO: z.enum(["0", "1"]).default("1"),
+  NODE_ENV: z.string().default("development"),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+});
+
+/** All problems at once, each naming its variable; then StartError. */
+export function readEnvironment(source: NodeJS.ProcessEnv = process.env): Environment {
+  const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== ""));
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
+    throw new StartError(`The environment is not usable: ${problems.join("; ")}.`);
+  }
+  const values = parsed.data;
+  const isProduction = values.NODE_ENV === "production";
+  return {
+    port: values.PORT,
+    host: values.HOST,
+    home: resolve(values.FLORIN_HOME),
+    databaseUrl: values.DATABASE_URL,
+    // Demo identities have published passwords; they never exist in production (api.md, "Demo identities").
+    isDemo: values.FLORIN_DEMO === "1" && !isProduction,
+    isProduction,
+    logLevel: values.LOG_LEVEL,
+  };
+}
