@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "./build.mjs";
 
 build();
-const main = fileURLToPath(new URL("../apps/standalone/dist/index.js", import.meta.url));
+const main = fileURLToPath(new URL("../apps/standalone/dist/main.js", import.meta.url));
 const platform = spawn(process.execPath, ["--enable-source-maps", main], { stdio: "inherit" });
 // Ctrl-C reaches the whole process group already; a SIGTERM reaches only this process and is passed on.
 process.on("SIGINT", () => {});

@@ -224,7 +224,7 @@ async function followCutAndResume(ada, bo, from, to) {
 /** Starts a platform of our own and waits until it says that it is ready. */
 async function startPlatform(home, port) {
   const root = fileURLToPath(new URL("../", import.meta.url));
-  const child = spawn(process.execPath, [join(root, "apps/standalone/dist/index.js")], {
+  const child = spawn(process.execPath, [join(root, "apps/standalone/dist/main.js")], {
     cwd: root,
     env: { ...process.env, PORT: String(port), FLORIN_HOME: home, DATABASE_URL: "" },
     stdio: ["ignore", "pipe", "inherit"],

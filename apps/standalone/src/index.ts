@@ -1,0 +1,3 @@
+export { readEnvironment, type Environment } from "./environment.js";
+export { startPlatform, type Platform } from "./platform.js";
+export { StartError } from "./start-error.js";
