@@ -3,7 +3,13 @@ export interface BannerFacts {
   readonly database: string;
   readonly home: string;
   readonly startedInMs: number;
-  readonly demo: { readonly logins: readonly { readonly identifier: string; readonly what: string }[]; readonly password: string; readonly partnerKey: string } | undefined;
+  readonly demo:
+    | {
+        readonly logins: readonly { readonly identifier: string; readonly what: string }[];
+        readonly password: string;
+        readonly partnerKey: string;
+      }
+    | undefined;
 }
 
 /** What a person sees when the platform is up: where it is, who to be, and a first query to paste. */
@@ -32,6 +38,11 @@ export function banner(facts: BannerFacts): string {
       `      -d '{"query":"mutation { login(input: {identifier: \\"ada@florin.test\\", password: \\"${facts.demo.password}\\"}) { accessToken } }"}'`,
     );
   }
-  lines.push("", `  started in ${(facts.startedInMs / 1000).toFixed(1)} s; Ctrl-C stops it`, "", `ready on ${facts.url}`);
+  lines.push(
+    "",
+    `  started in ${(facts.startedInMs / 1000).toFixed(1)} s; Ctrl-C stops it`,
+    "",
+    `ready on ${facts.url}`,
+  );
   return `${lines.join("\n")}\n`;
 }

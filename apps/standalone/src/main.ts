@@ -13,7 +13,11 @@ function print(text: string): void {
 
 function giveUp(error: unknown): never {
   const isExpected = error instanceof StartError;
-  process.stderr.write(isExpected ? `florin: ${error.message}\n` : `florin: could not start.\n${String(error instanceof Error ? error.stack : error)}\n`);
+  process.stderr.write(
+    isExpected
+      ? `florin: ${error.message}\n`
+      : `florin: could not start.\n${String(error instanceof Error ? error.stack : error)}\n`,
+  );
   process.exit(1);
 }
 

@@ -19,7 +19,10 @@ export async function readMasterKey(home: string): Promise<Buffer> {
   }
   await chmod(file, 0o600);
   const key = await readFile(file);
-  if (key.length !== 32) throw new StartError(`${file} is not a key of 32 bytes. Restore it from a backup; without it sealed data stays sealed.`);
+  if (key.length !== 32)
+    throw new StartError(
+      `${file} is not a key of 32 bytes. Restore it from a backup; without it sealed data stays sealed.`,
+    );
   return key;
 }
 
