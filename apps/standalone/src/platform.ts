@@ -1,0 +1,16 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { createSealer, createServiceTokens, createServiceVerifier, generateServiceIdentity } from "@florin/auth";
+import { migrate } from "@florin/db";
+import { createInProcessBus } from "@florin/events";
+import { startGateway } from "@florin/gateway";
+import { randomIds, systemClock } from "@florin/resilience";
+import { createAccountsArea } from "@florin/subgraph-accounts";
+import { createLedgerArea } from "@florin/subgraph-ledger";
+import { createLogger, createMetrics } from "@florin/telemetry";
+import { startDatabase } from "./database.js";
+import { fundDemoWallets } from "./demo-funding.js";
+import type { Environment } from "./environment.js";
+import { landingPage } from "./landing-page.js";
+import { assertPortIsFree } from "./port.js";
+import { deriveSecret, readMasterKey } from "./secrets.js";
