@@ -1,1 +1,11 @@
+export * from "./access-log.js";
+export * from "./access-tokens.js";
+export * from "./actions.js";
+export * from "./api-keys.js";
+export * from "./auth-error.js";
+export * from "./sealer.js";
+export * from "./service-tokens.js";
+export * from "./signing-keys.js";
+export type { TokenClock } from "./token-clock.js";
+export type { TokenVerifier } from "./signed-token.js";
 export * from "./viewer.js";

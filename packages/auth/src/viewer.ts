@@ -1,4 +1,9 @@
-export type Role = "CUSTOMER" | "MERCHANT" | "STAFF" | "AUDITOR" | "PARTNER" | "SERVICE";
+export const roles = ["CUSTOMER", "MERCHANT", "STAFF", "AUDITOR", "PARTNER", "SERVICE"] as const;
+export type Role = (typeof roles)[number];
+
+export function isRole(value: unknown): value is Role {
+  return roles.some((role) => role === value);
+}
 
 /** Who is asking, as proven by a verified token. Never built from anything that a client merely claims. */
 export interface Viewer {

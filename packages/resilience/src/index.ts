@@ -1,1 +1,5 @@
+export * from "./bulkhead.js";
 export * from "./clock.js";
+export * from "./deadline.js";
+export * from "./retry.js";
+export * from "./waiters.js";
