@@ -1,7 +1,5 @@
-import { createHash } from "node:crypto";
-import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { startLocalPostgres } from "@florin/local-postgres";
+import { LocalPostgresError, startLocalPostgres } from "@florin/local-postgres";
 import { StartError } from "./start-error.js";
 import type { Environment } from "./environment.js";
 
@@ -27,24 +25,16 @@ export async function startDatabase(environment: Environment): Promise<RunningDa
 }
 
 async function startEmbedded(environment: Environment): Promise<RunningDatabase> {
-  const checkout = createHash("sha256").update(environment.home).digest("hex").slice(0, 16);
   const cluster = await startLocalPostgres({
     dataDirectory: join(environment.home, "postgres"),
     logFile: join(environment.home, "postgres.log"),
-    // Only used where PostgreSQL's user cannot enter the checkout (root, in a home that only root may enter).
-    fallbackRoots: [
-      join("/var/lib/florin", checkout),
-      join(tmpdir(), `florin-${checkout}`),
-      join(homedir(), ".cache/florin", checkout),
-    ],
   }).catch((error: unknown) => {
-    throw new StartError(error instanceof Error ? error.message : String(error));
+    throw error instanceof LocalPostgresError ? new StartError(error.message) : error;
   });
+  const { notes } = cluster.whereabouts;
   return {
     url: cluster.url,
-    description: `embedded PostgreSQL 18 on port ${cluster.port}, ${cluster.whereabouts}`,
-    stop: async () => {
-      await cluster.stop();
-    },
+    description: [`embedded PostgreSQL on port ${cluster.port}`, ...notes].join("; "),
+    stop: () => cluster.stop("fast"),
   };
 }
