@@ -1,0 +1,81 @@
+import { createHash } from "node:crypto";
+import type { Viewer } from "@florin/auth";
+import { createBoundedCache } from "@florin/graph";
+import { RequestError } from "@florin/kernel";
+
+const API_KEY_PREFIX = "florin_sk_";
+const KEYS_KEPT = 10_000;
+/** An exchanged token is not used in its last seconds: the subgraphs verify it again a little later. */
+const EXPIRY_MARGIN_MS = 30_000;
+
+export interface Caller {
+  readonly viewer: Viewer | undefined;
+  readonly viewerToken: string | undefined;
+}
+
+export interface ExchangedKey {
+  readonly accessToken: string;
+  readonly expiresInSeconds: number;
+}
+
+export interface CallerOptions {
+  readonly verifyViewer: (token: string) => Promise<Viewer>;
+  /** Throws for a key that is unknown or revoked. */
+  readonly exchangeApiKey: (key: string) => Promise<ExchangedKey>;
+}
+
+const nobody: Caller = { viewer: undefined, viewerToken: undefined };
+
+/**
+ * Who sends the request. No credential: nobody, and only public fields answer. A credential that does not hold: UNAUTHENTICATED,
+ * so that a client with an expired token learns it and refreshes instead of seeing nulls.
+ */
+export function createCallerIdentification(
+  options: CallerOptions,
+): (authorization: string | undefined, apiKey: string | undefined) => Promise<Caller> {
+  const exchanged = createBoundedCache<{ readonly accessToken: string; readonly staleAt: number }>(KEYS_KEPT);
+
+  async function tokenForKey(key: string): Promise<string> {
+    const digest = createHash("sha256").update(key).digest("base64");
+    const known = exchanged.get(digest);
+    if (known !== undefined && known.staleAt > performance.now()) return known.accessToken;
+    exchanged.delete(digest);
+    const { accessToken, expiresInSeconds } = await options.exchangeApiKey(key);
+    const staleAt = performance.now() + expiresInSeconds * 1_000 - EXPIRY_MARGIN_MS;
+    exchanged.set(digest, { accessToken, staleAt });
+    return accessToken;
+  }
+
+  return async (authorization, apiKey) => {
+    const credential = readCredential(authorization, apiKey);
+    if (credential === undefined) return nobody;
+    const isKey = credential.startsWith(API_KEY_PREFIX) || apiKey !== undefined;
+    try {
+      const viewerToken = isKey ? await tokenForKey(credential) : credential;
+      return { viewer: await options.verifyViewer(viewerToken), viewerToken };
+    } catch (error) {
+      if (error instanceof RequestError && error.code !== "UNAUTHENTICATED") throw error;
+      throw new RequestError(
+        "UNAUTHENTICATED",
+        isKey
+          ? "The API key is not known or was revoked. Use a current key."
+          : `The access token is not accepted: ${reasonOf(error)}. Sign in or refresh the session.`,
+      );
+    }
+  };
+}
+
+function readCredential(authorization: string | undefined, apiKey: string | undefined): string | undefined {
+  if (apiKey !== undefined) return apiKey;
+  if (authorization === undefined || authorization === "") return undefined;
+  const match = /^Bearer +(\S+)$/i.exec(authorization);
+  if (match === null)
+    throw new RequestError("UNAUTHENTICATED", "The authorization header cannot be read. Send `Bearer <access token>`.");
+  return match[1];
+}
+
+/** Only words that were made for callers leave: an AuthError's code, never a library's text about the token. */
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+  return /expired/i.test(code) ? "it has expired" : "it is not a valid token of this service";
+}
