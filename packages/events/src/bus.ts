@@ -10,7 +10,15 @@ export interface Bus {
    * mean waiting for room: a full group holds the relay back, never drops.
    */
   publish(stream: Area, events: readonly EventEnvelope[]): Promise<void>;
-  /** Greatest position that every group of the stream has finished for good (applied or parked) with all before it. */
+  /**
+   * Asked by the relay before each round, with the last position it published (at first: that is delivered, so every group has
+   * finished it). Returns the position to go on after; lower when a group has come late or the bus has forgotten.
+   */
+  resume(stream: Area, published: bigint): bigint;
+  /**
+   * Greatest position that every group of the stream has finished for good (applied or parked) with all before it; undefined while
+   * that is unknown.
+   */
   safePosition(stream: Area): bigint | undefined;
   /** A durable group: at-least-once, in order per key, with bounded retries and dead letters behind `handle`. */
   consume(group: ConsumerGroup): Consumption;
@@ -26,7 +34,10 @@ export interface ConsumerGroup {
   readonly types: readonly string[];
   /** Applies the events in one transaction with their inbox rows; idempotent. Throws to be tried again. */
   handle(event: EventEnvelope): Promise<void>;
-  /** Called when retries are used up: parks the event, and from then on the key. Must be durable before it resolves. */
+  /**
+   * Called when retries are used up: parks the event, and from then on the key. Called with no error and 0 attempts for an event
+   * that waits behind a parked one. Must be durable before it resolves; parking the same event again changes nothing.
+   */
   park(event: EventEnvelope, error: unknown, attempts: number): Promise<void>;
   /** Is an earlier event of this key parked? Then later ones are parked behind it, in order. */
   isKeyParked(key: string): Promise<boolean>;

@@ -104,6 +104,8 @@ begin
       error text,
       attempts integer not null default 0,
       reason text,
+      -- Set by `florin dead-letters replay`; the running group looks for it and applies the key's open events in order.
+      replay_requested_at timestamptz,
       parked_at timestamptz not null default clock_timestamp(),
       resolved_at timestamptz,
       unique (consumer, event_id)
