@@ -24,12 +24,14 @@ export function createSealer(secret: Uint8Array, previousSecrets: readonly Uint8
     if (one.length < MIN_SECRET_BYTES)
       throw new Error(`a sealing secret has ${one.length} bytes; give at least ${MIN_SECRET_BYTES} random ones`);
   }
-  const secrets = [secret, ...previousSecrets].map((one) => Uint8Array.from(one));
+  // Copies: whoever gave them may wipe theirs.
+  const current = Uint8Array.from(secret);
+  const secrets = [current, ...previousSecrets.map((one) => Uint8Array.from(one))];
 
   return {
     seal: (kind, payload) => {
       const bytes = Buffer.from(payload, "utf8");
-      return Buffer.concat([tagOf(secret, assertKind(kind), bytes), bytes]).toString("base64url");
+      return Buffer.concat([tagOf(current, assertKind(kind), bytes), bytes]).toString("base64url");
     },
     open: (kind, text) => {
       if (text.length > MAX_TEXT) return undefined;

@@ -40,8 +40,8 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   // Our own opaque secrets: API keys and whatever else is given out as florin_xx_….
   [/florin_[a-z]{2,8}_[A-Za-z0-9_-]{8,}/g, REDACTED],
   [/\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${REDACTED}`],
-  // The password of a URL: postgres://name:password@host.
-  [/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/?#@"]*):[^\s/@"]+@/gi, `$1:${REDACTED}@`],
+  // The password of a URL: postgres://name:password@host. Bounded pieces, or dotted text would cost its length squared.
+  [/\b([a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/?#@"]{0,128}):[^\s/@"]{1,512}@/gi, `$1:${REDACTED}@`],
 ];
 
 /** Masks what looks like a secret in any text. Leaves valid JSON valid. */
