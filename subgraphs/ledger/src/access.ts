@@ -1,0 +1,54 @@
+import { mayDo, type Viewer } from "@florin/auth";
+import { formatId, notFound, RequestError, type Uuid } from "@florin/kernel";
+import type { LedgerAccount, LedgerContext } from "./context.js";
+import type { OperationRecord } from "./writer/command.js";
+
+/** Who may see what. Somebody else's object is not there: NOT_FOUND, the same as for an id that never was. */
+type Asking = Pick<LedgerContext, "viewer" | "readers" | "accessLog">;
+
+/** For code behind `@authenticated`; stands there for the compiler and as a second lock. */
+export function signedInViewer(context: { readonly viewer: Viewer | undefined }): Viewer {
+  if (context.viewer === undefined) throw new RequestError("UNAUTHENTICATED", "Sign in first: send an access token.");
+  return context.viewer;
+}
+
+export function isOwner(viewer: Viewer | undefined, account: LedgerAccount): boolean {
+  return viewer !== undefined && account.owners.includes(viewer.principal);
+}
+
+/** The account, when the viewer may read it. Throws NOT_FOUND. */
+export async function getReadableAccount(context: Asking, accountId: Uuid | undefined): Promise<LedgerAccount> {
+  const account = accountId === undefined ? undefined : await context.readers.findAccount(accountId);
+  if (account === undefined || !mayReadAccount(context, account)) throw notFound("account");
+  return account;
+}
+
+function mayReadAccount(context: Asking, account: LedgerAccount): boolean {
+  const { viewer, accessLog } = context;
+  const action = account.kind === "INTERNAL" ? "internal-account:read" : "account:read";
+  const decision = mayDo(viewer, action, { isOwner: isOwner(viewer, account) });
+  accessLog.record(viewer, action, formatId("account", account.accountId), decision);
+  return decision.allowed;
+}
+
+/** May the viewer see this operation: they asked for it, own its account, or work in the office. */
+export async function mayReadOperation(context: Asking, operation: OperationRecord): Promise<boolean> {
+  const { viewer, accessLog } = context;
+  const account =
+    operation.accountId === undefined ? undefined : await context.readers.findAccount(operation.accountId);
+  const decision = mayDo(viewer, "operation:read", {
+    isRequester: viewer?.principal === operation.principal,
+    isOwner: account !== undefined && isOwner(viewer, account),
+  });
+  accessLog.record(viewer, "operation:read", formatId("operation", operation.operationId), decision);
+  return decision.allowed;
+}
+
+/** A batch shows every leg: for its sender, and for those with the scope. */
+export function mayReadBatch(context: Asking, batch: { readonly batchId: Uuid; readonly clientId: string }): boolean {
+  const { viewer, accessLog } = context;
+  if (viewer?.principal === batch.clientId) return true;
+  const decision = mayDo(viewer, "batch:read");
+  accessLog.record(viewer, "batch:read", formatId("batch", batch.batchId), decision);
+  return decision.allowed;
+}

@@ -1,0 +1,87 @@
+import { idempotencyKeyReused } from "@florin/kernel";
+import { fingerprintOf, operationIdOf } from "@florin/db";
+import { signedInViewer } from "../access.js";
+import type { LedgerContext } from "../context.js";
+import { pendingOperation } from "../operation-record.js";
+import type { OperationRecord, PostingCommand, WriterOutcome } from "../writer/command.js";
+
+/**
+ * From a checked request to an operation in whatever state it has reached (design: "Waiting").
+ *
+ *   waitMs > 0: tell the writer and wait for its commit; when the wait is over first, make the command durable, then answer PENDING.
+ *   waitMs = 0: make the command durable, then answer what is there already.
+ *
+ * PENDING is never answered before the command, or its effect, is committed. One key is one operation, whichever way it came.
+ */
+export interface CheckedRequest {
+  readonly idempotencyKey: string;
+  readonly waitMs: number;
+  /** What the fingerprint is taken of: the mutation's name and its input without key and waiting time. */
+  readonly fingerprinted: Readonly<Record<string, unknown>>;
+  readonly posting: Pick<
+    PostingCommand,
+    "type" | "clientBatchId" | "valueAt" | "details" | "instructions" | "account" | "amount"
+  >;
+}
+
+/** Left of the caller's budget for making the command durable and for reading what the answer selects. */
+const RESERVE_MS = 300;
+
+export async function performOperation(context: LedgerContext, request: CheckedRequest): Promise<OperationRecord> {
+  const command = toCommand(context, request);
+  const waitMs = Math.min(request.waitMs, context.deadlineAt - performance.now() - RESERVE_MS);
+  const outcome = waitMs > 0 ? await submitWithin(context, command, waitMs) : undefined;
+  if (outcome !== undefined) return takeOutcome(context, outcome);
+  if ((await context.writer.enqueue(command)) === "key-reused") throw idempotencyKeyReused();
+  const operation = (await context.readers.findOperation(command.commandId)) ?? pendingOperation(command);
+  // The first call's own clock reading stands on the operation, so another one tells that this is a repetition.
+  if (operation.createdAt !== command.createdAt) context.florin.idempotencyReplayed = true;
+  return operation;
+}
+
+function toCommand(context: LedgerContext, request: CheckedRequest): PostingCommand {
+  const { principal } = signedInViewer(context);
+  return {
+    kind: "posting",
+    commandId: operationIdOf(principal, request.idempotencyKey),
+    principal,
+    idempotencyKey: request.idempotencyKey,
+    fingerprint: fingerprintOf(request.fingerprinted),
+    correlationId: context.correlationId,
+    createdAt: context.clock.now(),
+    ...request.posting,
+  };
+}
+
+/** undefined when the wait is over first; the writer goes on with the command. */
+async function submitWithin(
+  context: LedgerContext,
+  command: PostingCommand,
+  waitMs: number,
+): Promise<WriterOutcome | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const waited = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), waitMs);
+  });
+  const submitted = context.writer.submit(command);
+  // When the wait wins, nobody is left to hear of a failure; the durable command is what counts then.
+  submitted.catch(() => undefined);
+  try {
+    return await Promise.race([submitted, waited]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function takeOutcome(context: LedgerContext, outcome: WriterOutcome): OperationRecord {
+  switch (outcome.kind) {
+    case "key-reused":
+      throw idempotencyKeyReused();
+    case "account":
+      throw new Error("the writer answered a posting command with an account's outcome");
+    case "operation":
+      if (outcome.isReplay) context.florin.idempotencyReplayed = true;
+      context.florin.written = { ledger: outcome.outboxPosition.toString() };
+      return outcome.operation;
+  }
+}

@@ -1,0 +1,40 @@
+import { Account } from "./Account.js";
+import { AccountBalance } from "./AccountBalance.js";
+import { bookTransfer } from "./Mutation/bookTransfer.js";
+import { deposit } from "./Mutation/deposit.js";
+import { postInstructionBatch } from "./Mutation/postInstructionBatch.js";
+import { withdraw } from "./Mutation/withdraw.js";
+import { Operation } from "./Operation.js";
+import { Posting, PostingInstruction, PostingInstructionBatch } from "./PostingInstructionBatch.js";
+import { Product, ProductVersion } from "./Product.js";
+import { balances } from "./Query/balances.js";
+import { internalAccount } from "./Query/internalAccount.js";
+import { operation, operationByKey } from "./Query/operation.js";
+import { postingInstructionBatch } from "./Query/postingInstructionBatch.js";
+import { product, products } from "./Query/products.js";
+import { trialBalance } from "./Query/trialBalance.js";
+import { Transaction } from "./Transaction.js";
+
+/** By type and field, as in schema.graphql; scalars are added by the subgraph. */
+export const resolvers = {
+  Query: {
+    operation,
+    operationByKey,
+    balances,
+    postingInstructionBatch,
+    product,
+    products,
+    internalAccount,
+    trialBalance,
+  },
+  Mutation: { deposit, withdraw, bookTransfer, postInstructionBatch },
+  Account,
+  AccountBalance,
+  Operation,
+  Posting,
+  PostingInstruction,
+  PostingInstructionBatch,
+  Product,
+  ProductVersion,
+  Transaction,
+};

@@ -1,0 +1,94 @@
+import { parsePageArguments, toConnection, type Connection } from "@florin/graph";
+import { assertInput, RequestError, type Instant, type Uuid } from "@florin/kernel";
+import type { LedgerAccount, LedgerContext, TransactionListFilter, TransactionRow } from "../context.js";
+import { transactionTypes } from "./Transaction.js";
+
+/**
+ * A statement, newest first, by keyset: the cursor is the account and the account_seq of a row, sealed. New postings come in front,
+ * so a walk from the first page to the last meets every row once.
+ */
+export interface TransactionListArguments {
+  readonly first?: number | null | undefined;
+  readonly after?: string | null | undefined;
+  readonly filter?: TransactionFilterInput | null | undefined;
+}
+
+interface TransactionFilterInput {
+  readonly types?: readonly string[] | null | undefined;
+  readonly direction?: "CREDIT" | "DEBIT" | null | undefined;
+  readonly status?: "PENDING" | "POSTED" | "REVERSED" | null | undefined;
+  readonly valueGte?: Instant | null | undefined;
+  readonly valueLt?: Instant | null | undefined;
+  readonly bookedGte?: Instant | null | undefined;
+  readonly bookedLt?: Instant | null | undefined;
+  readonly minAmount?: string | null | undefined;
+  readonly maxAmount?: string | null | undefined;
+}
+
+const CURSOR_KIND = "transactions";
+
+export async function listTransactionConnection(
+  context: LedgerContext,
+  account: LedgerAccount,
+  args: TransactionListArguments,
+): Promise<Connection<TransactionRow>> {
+  const page = parsePageArguments(args);
+  const beforeSeq = page.after === undefined ? undefined : openCursor(context, account.accountId, page.after);
+  // Nothing pends and nothing is reversed before holds and reversals exist.
+  const isEmpty = (args.filter?.status ?? "POSTED") !== "POSTED";
+  const rows = isEmpty
+    ? []
+    : await context.readers.listTransactions(
+        account.accountId,
+        { beforeSeq, limit: page.first + 1 },
+        toRowFilter(args.filter ?? {}),
+      );
+  return toConnection(rows, page, (row) =>
+    context.sealer.seal(CURSOR_KIND, `${account.accountId}/${row.accountSeq.toString()}`),
+  );
+}
+
+function openCursor(context: LedgerContext, accountId: Uuid, cursor: string): bigint {
+  const [cursorAccount, seq] = context.sealer.open(CURSOR_KIND, cursor)?.split("/") ?? [];
+  if (cursorAccount === accountId && seq !== undefined) return BigInt(seq);
+  throw new RequestError("BAD_USER_INPUT", "Not a cursor of this list.", {
+    fields: [
+      {
+        path: "after",
+        code: "CURSOR_FORMAT",
+        message: "Send back a cursor of this very list, exactly as it was given.",
+      },
+    ],
+  });
+}
+
+function toRowFilter(filter: TransactionFilterInput): TransactionListFilter {
+  const types = filter.types ?? undefined;
+  const given = types?.flatMap((type) =>
+    Object.entries(transactionTypes).flatMap(([instruction, shown]) => (shown === type ? [instruction] : [])),
+  );
+  assertAmountRange(filter);
+  return {
+    instructionTypes: given,
+    direction: filter.direction ?? undefined,
+    valueGte: filter.valueGte ?? undefined,
+    valueLt: filter.valueLt ?? undefined,
+    bookedGte: filter.bookedGte ?? undefined,
+    bookedLt: filter.bookedLt ?? undefined,
+    minAmount: filter.minAmount ?? undefined,
+    maxAmount: filter.maxAmount ?? undefined,
+  };
+}
+
+function assertAmountRange(filter: TransactionFilterInput): void {
+  const isNegative = (text: string | null | undefined) => text?.startsWith("-") === true;
+  assertInput(
+    (["minAmount", "maxAmount"] as const)
+      .filter((name) => isNegative(filter[name]))
+      .map((name) => ({
+        path: `filter.${name}`,
+        code: "AMOUNT_NEGATIVE",
+        message: "Amounts of transactions are above zero; choose a side with direction.",
+      })),
+  );
+}
