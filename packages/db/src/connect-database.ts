@@ -2,12 +2,14 @@ import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import postgres from "postgres";
 import { formatInstant, instantFromMicros, parseInstant, type Area, type Instant } from "@florin/kernel";
+import { OutcomeUnknownError } from "./database-errors.js";
 import { createGate } from "./transaction-gate.js";
 import { connectWatchedSocket } from "./watched-socket.js";
 
 /** What a query takes and gives beyond the plain values: int8 is a bigint, timestamptz an Instant, numeric a string. */
 interface ExtraTypes extends Record<string, unknown> {
   bigint: bigint;
+  instant: Instant;
 }
 export type Sql = postgres.Sql<ExtraTypes>;
 /** Runs inside one transaction; a function that takes one joins the caller's. */
@@ -52,27 +54,37 @@ export const DISTANT_FUTURE = instantFromMicros(2n ** 63n - 1n);
 export function connectDatabase(options: DatabaseOptions): Database {
   assertDriverIsGuarded();
   const deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
-  const sql: Sql = postgres<ExtraTypes>(options.url, connectionOptions(options, deadlineMs));
+  let abandonedSyncWaits = 0;
+  const onNotice = (notice: postgres.Notice): void => {
+    const message = notice["message"] ?? "";
+    if (message.includes("wait for synchronous replication")) abandonedSyncWaits++;
+    options.onNotice?.({ code: notice["code"] ?? "", message });
+  };
+  const sql: Sql = postgres(options.url, connectionOptions(options, deadlineMs, onNotice));
   const gate = createGate(options.maxConnections, MAX_WAITING_TRANSACTIONS, deadlineMs);
+  const inTransaction = async <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
+    const before = abandonedSyncWaits;
+    const begun: Promise<unknown> = sql.begin("isolation level read committed", (tx) => work(tx));
+    const result = (await begun) as T; // the driver's type unwraps arrays of promises, which `work` does not give
+    // The notice does not say whose COMMIT it was, so it counts for all that were under way: each is read again by its key.
+    if (abandonedSyncWaits !== before) throw new OutcomeUnknownError();
+    return result;
+  };
   return {
     sql,
-    transaction: <T>(work: (tx: Transaction) => Promise<T>) =>
-      gate.run(() => sql.begin("isolation level read committed", (tx) => work(tx)) as Promise<T>),
+    transaction: (work) => gate.run(() => inTransaction(work)),
     stop: () => sql.end({ timeout: deadlineMs / 1000 }),
   };
 }
 
-function connectionOptions(
-  options: DatabaseOptions,
-  deadlineMs: number,
-): postgres.Options<{ bigint: postgres.PostgresType<bigint> }> & { socket: () => unknown } {
+function connectionOptions(options: DatabaseOptions, deadlineMs: number, onNotice: (notice: postgres.Notice) => void) {
   const { hostname, port } = parseDatabaseUrl(options.url);
   return {
     max: options.maxConnections,
     ssl: false,
     connect_timeout: deadlineMs / 1000,
     backoff: (attempt: number) => Math.min(0.02 * 2 ** attempt, 1),
-    onnotice: (notice) => options.onNotice?.({ code: notice["code"] ?? "", message: notice["message"] ?? "" }),
+    onnotice: onNotice,
     // Not connected yet: the driver handles a socket that fails to connect, but leaks a slot of its pool when this throws.
     socket: () => connectWatchedSocket(hostname, Number(port || 5432), deadlineMs),
     connection: {
@@ -81,7 +93,7 @@ function connectionOptions(
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       ...(options.area === undefined ? {} : { role: `florin_${options.area}` }),
     },
-    types: { bigint: postgres.BigInt, instant: instantType as unknown as postgres.PostgresType<bigint> },
+    types: { bigint: postgres.BigInt, instant: instantType },
   };
 }
 

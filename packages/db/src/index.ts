@@ -1,9 +1,32 @@
 export {
   connectDatabase,
+  DISTANT_FUTURE,
+  DISTANT_PAST,
   type Database,
   type DatabaseOptions,
   type JsonValue,
   type Sql,
   type Transaction,
 } from "./connect-database.js";
-export { migrate } from "./migrate.js";
+export {
+  classifyDatabaseError,
+  isOutcomeUnknown,
+  OutcomeUnknownError,
+  type DatabaseErrorClass,
+} from "./database-errors.js";
+export {
+  discardDeadLetter,
+  isKeyParked,
+  listDeadLetters,
+  parkEvent,
+  replayDeadLetters,
+  type DeadLetter,
+  type DeadLetterStatus,
+  type ParkedKey,
+} from "./dead-letters.js";
+export { answerEventIdOf, fingerprintOf, internalAccountId, operationIdOf, sha256Hex } from "./fingerprint.js";
+export { insertInbox, loadConsumerOffset, saveConsumerOffset } from "./inbox.js";
+export { migrate, type MigrateOptions } from "./migrate.js";
+export { listen, notify } from "./notifications.js";
+export { appendOutbox, createOutboxStore, type OutboxStore } from "./outbox.js";
+export { DatabaseDeadlineError } from "./watched-socket.js";

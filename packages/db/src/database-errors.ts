@@ -1,0 +1,59 @@
+import { RequestError } from "@florin/kernel";
+
+/** COMMIT came back, but its wait for a synchronous replica was given up: durable here, perhaps not there. */
+export class OutcomeUnknownError extends Error {
+  override readonly name = "OutcomeUnknownError";
+  readonly code = "OUTCOME_UNKNOWN";
+
+  constructor() {
+    super("The wait for the synchronous replica was given up; whether the commit survives a failover is unknown.");
+  }
+}
+
+/**
+ * What a failed database call means for what it wanted to write:
+ *   not-applied  nothing has happened, and trying again soon may succeed
+ *   unknown      it may have happened: read again by idempotency key before anything else
+ *   refused      nothing has happened, and trying again would end the same way (a constraint, bad SQL, an error of the work itself)
+ */
+export type DatabaseErrorClass = "not-applied" | "unknown" | "refused";
+
+/** Serialization, deadlock, lock not available, starting up, too many connections, out of memory or disk. */
+const NOT_APPLIED_STATES = new Set(["40001", "40P01", "55P03", "57P03", "53000", "53100", "53200", "53300", "53400"]);
+/** No connection was ever there, or the pool was closed before anything was sent. */
+const NOT_APPLIED_CODES = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "CONNECT_TIMEOUT",
+  "CONNECTION_ENDED",
+]);
+const UNKNOWN_CODES = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_DESTROYED",
+  "DATABASE_DEADLINE",
+  "OUTCOME_UNKNOWN",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ENETUNREACH",
+  "ERR_STREAM_DESTROYED",
+  "ERR_STREAM_WRITE_AFTER_END",
+]);
+/** Server shut down or crashed (57P01, 57P02), connection exception (08), system error (58), internal error (XX). */
+const UNKNOWN_STATE = /^(57P01|57P02|57P05|25P03|08...|58...|XX...)$/;
+const SQL_STATE = /^[0-9A-Z]{5}$/;
+
+export function classifyDatabaseError(error: unknown): DatabaseErrorClass {
+  if (error instanceof RequestError) return error.code === "TEMPORARILY_UNAVAILABLE" ? "not-applied" : "refused";
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (typeof code !== "string") return "refused";
+  if (NOT_APPLIED_CODES.has(code) || NOT_APPLIED_STATES.has(code)) return "not-applied";
+  if (UNKNOWN_CODES.has(code) || (SQL_STATE.test(code) && UNKNOWN_STATE.test(code))) return "unknown";
+  return "refused";
+}
+
+export function isOutcomeUnknown(error: unknown): boolean {
+  return classifyDatabaseError(error) === "unknown";
+}
