@@ -48,23 +48,13 @@ export class EventFeed {
   /** Starts behind `position`, once: all later events come, in order, each once. */
   startAfter(position: bigint): void {
     if (this.#seen !== undefined) return;
-    this.#seen = position;
-    this.#behind = this.#tapped > position;
+    this.#seen = position; // still BEHIND: what came since the position was read is only in the log
     this.#wake?.();
-  }
-
-  get isStarted(): boolean {
-    return this.#seen !== undefined;
   }
 
   /** Every position up to here has been taken or was not wanted. */
   get seen(): bigint {
     return this.#seen ?? 0n;
-  }
-
-  /** The newest position known to exist. */
-  get newest(): bigint {
-    return this.#tapped > this.seen ? this.#tapped : this.seen;
   }
 
   /** Nothing waits and nothing is missing. */

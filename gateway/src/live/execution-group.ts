@@ -44,7 +44,6 @@ export class ExecutionGroup {
   /** Each member with the position up to which it needs nothing. */
   readonly #members = new Map<Member, bigint>();
   #feed: EventFeed | undefined;
-  #started: Promise<void> | undefined;
   /** Those that replay the log and will join. */
   #replaying = 0;
 
@@ -52,21 +51,14 @@ export class ExecutionGroup {
     this.#options = options;
   }
 
-  get size(): number {
-    return this.#members.size;
-  }
-
-  /** Starts at the newest position. Throws TEMPORARILY_UNAVAILABLE when the log does not tell which that is. */
-  async joinNow(member: Member): Promise<void> {
-    this.#members.set(member, -1n);
-    try {
-      await (this.#started ??= this.#startAtHead());
-    } catch (error) {
-      this.leave(member);
-      throw error;
-    }
-    if (!this.#members.has(member)) return;
-    this.#members.set(member, this.#feed?.newest ?? 0n);
+  /** From now on this member gets everything behind `upTo`; nobody else does this for it. */
+  join(member: Member, upTo: bigint): void {
+    this.#members.set(member, upTo);
+    if (this.#feed !== undefined) return;
+    const feed = this.#openFeed();
+    this.#feed = feed;
+    feed.startAfter(upTo);
+    void this.#run(feed);
   }
 
   leave(member: Member): void {
@@ -87,7 +79,8 @@ export class ExecutionGroup {
       while (!member.queue.isClosed) {
         await feed.fill();
         if (this.#feed !== undefined) feed.mustReach(this.#feed.seen);
-        if (feed.isCaughtUp) return this.#joinBehind(member, feed.seen);
+        // Nothing can be published between the check and the join: both happen in this turn.
+        if (feed.isCaughtUp && !member.queue.isClosed) return this.join(member, feed.seen);
         if (!(await this.#replayOne(member, feed, after))) return;
       }
     } catch (error) {
@@ -117,45 +110,20 @@ export class ExecutionGroup {
     return true;
   }
 
-  /** Synchronous on purpose: between the check of the caller and the line below nothing can be published. */
-  #joinBehind(member: Member, seen: bigint): void {
-    if (member.queue.isClosed) return;
-    this.#members.set(member, seen);
-    // A group that is still asking for the newest position starts here instead, or it could start behind this member's back.
-    if (this.#feed !== undefined) return this.#feed.startAfter(seen);
-    this.#started = Promise.resolve();
-    this.#feed = this.#openFeed();
-    this.#feed.startAfter(seen);
-    void this.#run(this.#feed);
-  }
-
-  async #startAtHead(): Promise<void> {
-    const feed = this.#openFeed();
-    this.#feed = feed;
-    try {
-      feed.startAfter(await readHead(this.#options.stream));
-    } catch (error) {
-      if (!feed.isStarted) {
-        this.#stopFeed();
-        throw error;
-      }
-    }
-    void this.#run(feed);
-  }
-
   async #run(feed: EventFeed): Promise<void> {
     try {
       for (let event = await feed.next(); event !== undefined; event = await feed.next()) {
-        for (const emission of this.#emissionsOf(event)) await this.#deliver(event, emission);
+        for (const emission of this.#emissionsOf(event)) await this.#deliver(feed, event, emission);
       }
     } catch (error) {
       for (const member of [...this.#members.keys()]) this.#fail(member, error);
     }
   }
 
-  async #deliver(event: EventEnvelope, emission: RootEmission): Promise<void> {
+  async #deliver(feed: EventFeed, event: EventEnvelope, emission: RootEmission): Promise<void> {
+    // A feed that was stopped while its last event was under way has nobody: later members are the next feed's.
     const wanting = (): Member[] =>
-      [...this.#members].flatMap(([member, upTo]) => (event.position > upTo && upTo >= 0n ? [member] : []));
+      [...this.#members].flatMap(([member, upTo]) => (this.#feed === feed && event.position > upTo ? [member] : []));
     if (wanting().length === 0) return;
     const result = await this.#options.executor.runPatiently(
       this.#options.operation,
@@ -204,7 +172,6 @@ export class ExecutionGroup {
   #stopFeed(): void {
     const feed = this.#feed;
     this.#feed = undefined;
-    this.#started = undefined;
     if (feed !== undefined) this.#closeFeed(feed);
   }
 }

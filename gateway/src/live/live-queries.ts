@@ -218,7 +218,7 @@ class LiveQueryService {
     );
     const queue = this.#createQueue(request, field === "balanceChanged", startCursor, () => group.leave(member));
     const member: Member = { queue, caller };
-    if (start.after === undefined) await group.joinNow(member).catch((error: unknown) => dropped(queue, error));
+    if (start.after === undefined) group.join(member, start.head);
     else void group.replayThenJoin(member, start.after, start.head);
     return queue;
   }
@@ -341,9 +341,4 @@ class LiveQueryService {
 function queueOf(contextValue: unknown): EmissionQueue {
   if (contextValue instanceof EmissionQueue) return contextValue;
   throw new Error("a subscription was run that was not opened here");
-}
-
-function dropped(queue: EmissionQueue, error: unknown): never {
-  void queue.return();
-  throw error;
 }
