@@ -1,5 +1,5 @@
 import type { EventEnvelope } from "@florin/kernel";
-import { planPauseMs, withDeadline } from "@florin/resilience";
+import { DeadlineExceeded, planPauseMs, withDeadline } from "@florin/resilience";
 import type { Logger } from "@florin/telemetry";
 import type { ConsumerGroup, Consumption } from "./bus.js";
 import type { EventMetrics } from "./event-metrics.js";
@@ -61,7 +61,7 @@ export class GroupRunner implements Consumption {
   readonly #unfinished = new UnfinishedEvents();
   readonly #lanes = new Map<string, Lane>();
   readonly #waiters: PositionWaiters;
-  readonly #restingTimers = new Set<() => void>();
+  readonly #timers = new Set<() => void>();
   #ready: Lane[] = [];
   #running = 0;
   #outages = 0;
@@ -136,7 +136,7 @@ export class GroupRunner implements Consumption {
     }
     this.#isStopped = true;
     this.#ready = [];
-    for (const cancel of this.#restingTimers) cancel();
+    for (const cancel of [...this.#timers]) cancel();
     this.#waiters.giveUp();
     this.#wake(this.#onRoom);
   }
@@ -258,12 +258,10 @@ export class GroupRunner implements Consumption {
   }
 
   #later(delayMs: number, work: () => unknown): void {
-    const cancel = this.#options.timers.after(delayMs, () => {
-      this.#restingTimers.delete(cancel);
+    this.#after(delayMs, () => {
       work();
       this.#pump();
     });
-    this.#restingTimers.add(cancel);
   }
 
   #finishHead(lane: Lane): void {
@@ -292,8 +290,29 @@ export class GroupRunner implements Consumption {
     for (const wake of sleepers.splice(0)) wake();
   }
 
+  /** The work with a deadline that does not outlive the runner. Late outcomes of the work are ignored. */
   #timed<T>(work: Promise<T>, what: string): Promise<T> {
-    return withDeadline(work, this.#options.handleDeadlineMs, `${this.#group.name}: ${what}`);
+    return new Promise<T>((resolve, reject) => {
+      const { handleDeadlineMs } = this.#options;
+      const cancel = this.#after(handleDeadlineMs, () =>
+        reject(new DeadlineExceeded(`${this.#group.name}: ${what}`, handleDeadlineMs)),
+      );
+      work.then(resolve, reject).finally(cancel);
+    });
+  }
+
+  /** A timer that `stop` ends. */
+  #after(delayMs: number, work: () => void): () => void {
+    const cancel = (): void => {
+      this.#timers.delete(cancel);
+      cancelTimer();
+    };
+    const cancelTimer = this.#options.timers.after(delayMs, () => {
+      this.#timers.delete(cancel);
+      work();
+    });
+    this.#timers.add(cancel);
+    return cancel;
   }
 
   #describe(event: EventEnvelope): object {
