@@ -1,6 +1,7 @@
 import { amountFromNumeric } from "@florin/kernel";
 import type { OperationRow } from "@florin/db/ledger";
-import { commandFromJson, type OperationRecord, type PostingCommand } from "./writer/command.js";
+import { commandFromJson } from "./writer/command-json.js";
+import type { OperationRecord, PostingCommand } from "./writer/command.js";
 
 /** A stored operation as the graph shows it; one that still waits is PENDING and shows what was asked for. */
 export function toOperationRecord(row: OperationRow): OperationRecord {

@@ -1,4 +1,4 @@
-import { idempotencyKeyReused } from "@florin/kernel";
+import { idempotencyKeyReused, type Json } from "@florin/kernel";
 import { fingerprintOf, operationIdOf } from "@florin/db";
 import { signedInViewer } from "../access.js";
 import type { LedgerContext } from "../context.js";
@@ -39,6 +39,12 @@ export async function performOperation(context: LedgerContext, request: CheckedR
   return operation;
 }
 
+/** What GraphQL hands over has absent members as null or undefined; neither says anything, so neither is in the fingerprint. */
+function toPlainJson(input: Readonly<Record<string, unknown>>): { readonly [name: string]: Json | undefined } {
+  const text = JSON.stringify(input, (_name, value: unknown) => value ?? undefined);
+  return JSON.parse(text) as { readonly [name: string]: Json | undefined };
+}
+
 function toCommand(context: LedgerContext, request: CheckedRequest): PostingCommand {
   const { principal } = signedInViewer(context);
   return {
@@ -46,7 +52,7 @@ function toCommand(context: LedgerContext, request: CheckedRequest): PostingComm
     commandId: operationIdOf(principal, request.idempotencyKey),
     principal,
     idempotencyKey: request.idempotencyKey,
-    fingerprint: fingerprintOf(request.fingerprinted),
+    fingerprint: fingerprintOf(toPlainJson(request.fingerprinted)),
     correlationId: context.correlationId,
     createdAt: context.clock.now(),
     ...request.posting,

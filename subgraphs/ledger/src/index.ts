@@ -1,0 +1,147 @@
+import { readFile } from "node:fs/promises";
+import { createAccessLog, type Sealer, type Viewer } from "@florin/auth";
+import { connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
+import { ensureProducts } from "@florin/db/ledger";
+import { createRelay, type Bus, type Consumption, type EventStream, type Relay } from "@florin/events";
+import { createSubgraph, type Subgraph, type SubgraphContext } from "@florin/graph";
+import {
+  formatInstant,
+  instantFromMicros,
+  productLibrary,
+  temporarilyUnavailable,
+  type Clock,
+  type IdSource,
+} from "@florin/kernel";
+import type { Logger, Metrics } from "@florin/telemetry";
+import type { LedgerContext } from "./context.js";
+import { createReaderSource } from "./readers.js";
+import { resolvers } from "./resolvers/index.js";
+import { createAccountCommandsGroup } from "./tasks/account-commands.js";
+import type { LedgerWriter } from "./writer/command.js";
+import { createLedgerWriter } from "./writer/ledger-writer.js";
+
+/**
+ * The ledger's composition root: database (role florin_ledger) → products → writer → consumers of the accounts stream → relay of
+ * its own outbox → subgraph. Stopping goes the other way round and gives the lease back.
+ */
+export interface LedgerAreaOptions {
+  readonly databaseUrl: string;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Throws when the token is not a service's for `ledger`. */
+  readonly verifyServiceToken: (token: string) => Promise<unknown>;
+  /** Throws when the token is not a viewer's. */
+  readonly verifyViewer: (token: string) => Promise<Viewer>;
+  readonly sealer: Sealer;
+  /** Demo mode: owners bring and take cash themselves. */
+  readonly ownersMayMoveCash: boolean;
+  /** For reads and for the writer together; at least 4. Default 16. */
+  readonly maxConnections?: number | undefined;
+}
+
+export interface LedgerArea {
+  readonly subgraph: Subgraph;
+  readonly stream: EventStream;
+  health(): Promise<{ readonly ready: boolean; readonly detail: string }>;
+  /** Lets running batches end (at most `deadlineMs`), gives the lease back, closes every connection. Stop the bus first. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/** Where the writer and every committed batch say that the outbox has grown. */
+const COMMIT_CHANNEL = "florin_ledger";
+const DEFAULT_CONNECTIONS = 16;
+const WRITER_CONNECTIONS = 3;
+/** How long a reader with a consistency token waits for the accounts stream (api.md, "Who is calling"). */
+const CONSISTENCY_WAIT_MS = 1_000;
+
+export async function createLedgerArea(options: LedgerAreaOptions): Promise<LedgerArea> {
+  const { bus, clock, ids, logger, metrics } = options;
+  const connections = options.maxConnections ?? DEFAULT_CONNECTIONS;
+  const connect = (applicationName: string, maxConnections: number) =>
+    connectDatabase({ url: options.databaseUrl, area: "ledger", applicationName, maxConnections });
+  const database = connect("florin-ledger", connections - WRITER_CONNECTIONS);
+  const writerDatabase = connect("florin-ledger-writer", WRITER_CONNECTIONS);
+  await ensureProducts(database, productLibrary, ids, clock);
+
+  const store = createOutboxStore(database, "ledger");
+  const relay = createRelay({ store, bus, stream: "ledger", logger, metrics });
+  const writer = createLedgerWriter({
+    database: writerDatabase,
+    clock,
+    ids,
+    products: productLibrary,
+    logger,
+    metrics,
+    holder: `ledger-${ids.next()}`,
+    onCommitted: () => relay.wake(),
+  });
+  // Batches of another process's writer are told by the database.
+  const hints = await listen(database, COMMIT_CHANNEL, () => relay.wake());
+  const accountCommands = bus.consume(createAccountCommandsGroup({ database, writer, clock, logger }));
+  relay.start();
+
+  return {
+    subgraph: await createLedgerSubgraph(options, database, writer, accountCommands),
+    stream: { stream: "ledger", head: store.head, range: store.range },
+    health: () => checkHealth(database, writer),
+    stop: (deadlineMs) => stopAll(deadlineMs, relay, writer, hints, [writerDatabase, database]),
+  };
+}
+
+async function createLedgerSubgraph(
+  options: LedgerAreaOptions,
+  database: Database,
+  writer: LedgerWriter,
+  accountCommands: Consumption,
+): Promise<Subgraph> {
+  const { clock, logger, sealer, ownersMayMoveCash } = options;
+  const readersOfRequest = createReaderSource(database);
+  const accessLog = createAccessLog({
+    clock,
+    write: ({ at, ...entry }) =>
+      logger.info({ access: { ...entry, at: formatInstant(instantFromMicros(at)) } }, "access"),
+  });
+
+  async function buildContext(base: SubgraphContext): Promise<LedgerContext> {
+    // Our own positions are reached as soon as they are given out: we read what the writer committed to.
+    const accounts = base.consistency.get("accounts");
+    const isReached = accounts === undefined || (await accountCommands.reached(accounts, CONSISTENCY_WAIT_MS));
+    if (!isReached) throw temporarilyUnavailable(CONSISTENCY_WAIT_MS, "What you wrote has not arrived here yet.");
+    return { ...base, readers: readersOfRequest(), writer, clock, sealer, accessLog, ownersMayMoveCash };
+  }
+
+  return createSubgraph<LedgerContext>({
+    name: "ledger",
+    typeDefs: await readFile(new URL("../schema.graphql", import.meta.url), "utf8"),
+    resolvers,
+    verifyServiceToken: options.verifyServiceToken,
+    verifyViewer: options.verifyViewer,
+    buildContext,
+    logger,
+  });
+}
+
+async function checkHealth(database: Database, writer: LedgerWriter): Promise<{ ready: boolean; detail: string }> {
+  try {
+    await database.sql`select 1 from ledger.head`;
+    return { ready: true, detail: writer.isLeader() ? "writing" : "another process writes" };
+  } catch {
+    return { ready: false, detail: "the database does not answer" };
+  }
+}
+
+async function stopAll(
+  deadlineMs: number,
+  relay: Relay,
+  writer: LedgerWriter,
+  hints: { stop(): Promise<void> },
+  databases: readonly Database[],
+): Promise<void> {
+  await writer.stop(deadlineMs);
+  await relay.stop(deadlineMs);
+  await hints.stop();
+  await Promise.all(databases.map((database) => database.stop()));
+}
