@@ -68,8 +68,9 @@ describe("a subscriber that comes back with its cursor", () => {
         const post = (count: number, several = 1): void => {
           for (let i = 0; i < count; i++) {
             seq++;
+            if (seq % 2 === 0) live.post(accountId(3), seq, ["usr_bo"]);
             live.post(ids[0]!, seq, audience, several);
-            live.post(accountId(3), seq, ["usr_bo"]);
+            if (seq % 3 === 0) live.post(accountId(3), seq, ["usr_bo"]);
             for (let index = 0; index < several; index++) expected.push(`${ids[0]}_${seq}_${index}`);
           }
         };
