@@ -190,6 +190,7 @@ describe("attacks on an access token", () => {
     ["garbage", "MALFORMED", () => "garbage"],
     ["white space around", "MALFORMED", () => ` ${forge({})} `],
     ["a header that is no JSON", "MALFORMED", () => `e30x.${forge({}).split(".").slice(1).join(".")}`],
+    ["five thousand characters, well signed", "MALFORMED", () => forge({ claims: { scope: "x".repeat(5_000) } })],
     ["a megabyte", "MALFORMED", () => `${"a".repeat(1_000_000)}.a.a`],
   ])("%s: %s", async (_name, reason, make) => {
     const { verifier } = createParts();
@@ -270,10 +271,13 @@ describe("remembered tokens", () => {
     const tokens = await Promise.all([1, 2, 3].map(() => issuer.issueAccessToken(ada)));
     const [a, b, c] = tokens.map(({ token }) => token) as [string, string, string];
     const first = await verifier.verify(a);
-    await verifier.verify(b);
+    const second = await verifier.verify(b);
     expect(await verifier.verify(a)).toBe(first); // the very object: remembered, and young again
     await verifier.verify(c); // b goes
     expect(await verifier.verify(a)).toBe(first);
+    const secondAgain = await verifier.verify(b);
+    expect(secondAgain).toEqual(second);
+    expect(secondAgain).not.toBe(second); // was forgotten, and verified anew
   });
 
   test("are forgotten with their key when that is taken out of the set before its time", async () => {
@@ -298,6 +302,15 @@ describe("the published keys", () => {
       clock.passSeconds(1);
     }
     expect(fetches()).toBe(4); // at 0, 5, 10 and 15 s
+  });
+
+  test("are not read again for a key id that could never be one of ours", async () => {
+    const { clock, verifier, fetches } = createParts();
+    await verifier.verify(forge({}));
+    clock.passSeconds(6);
+    for (const kid of ["../../dev/null", "' or 1=1", "", "x".repeat(65)])
+      expect(await reasonOf(verifier.verify(forge({ header: { kid } })))).toBe("UNKNOWN_KEY");
+    expect(fetches()).toBe(1);
   });
 
   test("a key that was published after the last read is found by asking again", async () => {

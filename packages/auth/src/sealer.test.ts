@@ -55,6 +55,13 @@ describe("a seal", () => {
   });
 });
 
+test("what could not be opened again is not sealed", () => {
+  const sealer = createSealer(secret);
+  const longest = "x".repeat(3_056); // with the tag 3072 bytes, 4096 characters
+  expect(sealer.open("cursor", sealer.seal("cursor", longest))).toBe(longest);
+  expect(() => sealer.seal("cursor", `${longest}x`)).toThrow(/at most 4096/);
+});
+
 test("a secret that is too short is refused, and the sealer keeps its own copy", () => {
   expect(() => createSealer(new Uint8Array(31))).toThrow(/at least 32/);
   expect(() => createSealer(secret, [new Uint8Array(5)])).toThrow(/at least 32/);

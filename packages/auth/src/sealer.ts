@@ -31,7 +31,10 @@ export function createSealer(secret: Uint8Array, previousSecrets: readonly Uint8
   return {
     seal: (kind, payload) => {
       const bytes = Buffer.from(payload, "utf8");
-      return Buffer.concat([tagOf(current, assertKind(kind), bytes), bytes]).toString("base64url");
+      const text = Buffer.concat([tagOf(current, assertKind(kind), bytes), bytes]).toString("base64url");
+      if (text.length > MAX_TEXT)
+        throw new Error(`a sealed ${kind} would have ${text.length} characters; seal at most ${MAX_TEXT}`);
+      return text;
     },
     open: (kind, text) => {
       if (text.length > MAX_TEXT) return undefined;

@@ -92,17 +92,23 @@ describe("a service's token", () => {
     const clock = createClock();
     const { SignJWT, importJWK } = await import("jose");
     const seconds = Number(clock.now() / 1_000_000n);
-    const lie = await new SignJWT({})
-      .setProtectedHeader({ alg: "EdDSA", typ: "svc+jwt", kid: payments.privateJwk.kid })
-      .setIssuer("svc:gateway")
-      .setSubject("svc:gateway")
-      .setAudience("ledger")
-      .setJti("jti")
-      .setIssuedAt(seconds)
-      .setExpirationTime(seconds + 60)
-      .sign(await importJWK({ ...payments.privateJwk }, "EdDSA"));
+    const key = await importJWK({ ...payments.privateJwk }, "EdDSA");
+    const claim = (issuer: string, subject: string) =>
+      new SignJWT({})
+        .setProtectedHeader({ alg: "EdDSA", typ: "svc+jwt", kid: payments.privateJwk.kid })
+        .setIssuer(issuer)
+        .setSubject(subject)
+        .setAudience("ledger")
+        .setJti("jti")
+        .setIssuedAt(seconds)
+        .setExpirationTime(seconds + 60)
+        .sign(key);
     const verifier = createServiceVerifier({ audience: "ledger", jwks, clock });
-    expect(await reasonOf(verifier.verify(lie))).toBe("MALFORMED");
+    expect(await verifier.verify(await claim("svc:payments", "svc:payments"))).toMatchObject({
+      principal: "svc:payments",
+    });
+    expect(await reasonOf(verifier.verify(await claim("svc:gateway", "svc:gateway")))).toBe("MALFORMED");
+    expect(await reasonOf(verifier.verify(await claim("svc:gateway", "svc:payments")))).toBe("MALFORMED");
   });
 
   test("of a service that is not among the callers is refused", async () => {

@@ -69,6 +69,16 @@ describe("a bulkhead", () => {
     expect(bulkhead.counts()).toEqual({ running: 0, waiting: 0 });
   });
 
+  test("lets work that waited and then began take longer than the longest wait", async () => {
+    const bulkhead = createBulkhead({ concurrency: 1, queue: 1, waitMs: 20 });
+    const gate = createGate();
+    const first = bulkhead.run(() => gate.opened);
+    const second = bulkhead.run(() => new Promise((resolve) => setTimeout(() => resolve("slow"), 60)));
+    gate.open();
+    await first;
+    expect(await second).toBe("slow");
+  });
+
   test("does not count time spent running, and passes the work's own failure on", async () => {
     const bulkhead = createBulkhead({ concurrency: 1, queue: 1, waitMs: 5 });
     const slow = bulkhead.run(() => new Promise((resolve) => setTimeout(() => resolve("slow"), 30)));
