@@ -1,7 +1,8 @@
 import type { Viewer } from "@florin/auth";
-import { findDenial, findVariableFaults, toGraphqlError } from "@florin/graph";
+import { findVariableFaults, toGraphqlError } from "@florin/graph";
 import { RequestError } from "@florin/kernel";
-import { getOperationAST, GraphQLError, Kind, OperationTypeNode, type DocumentNode } from "graphql";
+import { getOperationAST, OperationTypeNode, type DocumentNode, type GraphQLError } from "graphql";
+import { keepReadableFields } from "./field-access.js";
 import type { Snapshot } from "./florin-gateway.js";
 import { estimateCost, MAX_COST } from "./operation-cost.js";
 import { assertShape } from "./operation-shape.js";
@@ -16,7 +17,7 @@ export interface OperationToCheck {
 
 /**
  * Everything that is decided before an operation is planned: shape, variables, cost, and for subscriptions whether the viewer may
- * open them at all. (In queries and mutations a field that may not be seen is answered with null, by the executor.)
+ * see all of it: an emission is not answered in part. (In queries and mutations a field that may not be seen is answered with null, by the executor.)
  * Empty when it may run.
  */
 export function checkOperation(snapshot: Snapshot, operation: OperationToCheck): readonly GraphQLError[] {
@@ -46,10 +47,6 @@ export function assertOperation(snapshot: Snapshot, checked: OperationToCheck): 
       `This would cost more than ${MAX_COST}. Ask for fewer rows or fewer fields at once.`,
     );
   if (operation.operation !== OperationTypeNode.SUBSCRIPTION) return;
-  for (const selection of operation.selectionSet.selections) {
-    if (selection.kind !== Kind.FIELD) continue;
-    const requirement = snapshot.requirements.get(`Subscription.${selection.name.value}`);
-    const denial = requirement === undefined ? undefined : findDenial(requirement, checked.viewer);
-    if (denial !== undefined) throw denial;
-  }
+  const { denials } = keepReadableFields(snapshot.schema, snapshot.requirements, checked.document, checked.viewer);
+  for (const denial of denials.values()) throw denial;
 }

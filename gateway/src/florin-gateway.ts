@@ -99,6 +99,11 @@ export class FlorinGateway implements GatewayInterface {
     return this.#current;
   }
 
+  /** The snapshot that a schema belongs to: what was validated against it runs on it. */
+  snapshotOf(schema: GraphQLSchema): Snapshot {
+    return this.#bySchema.get(schema) ?? this.#current;
+  }
+
   update(next: Snapshot): void {
     this.#current = next;
     this.#bySchema.set(next.schema, next);
@@ -113,7 +118,7 @@ export class FlorinGateway implements GatewayInterface {
   load(): Promise<{ executor: (context: GatewayGraphQLRequestContext) => Promise<GatewayExecutionResult> }> {
     for (const listener of this.#listeners) this.#tell(listener);
     return Promise.resolve({
-      executor: (context) => executeOperation(this.#bySchema.get(context.schema) ?? this.#current, context),
+      executor: (context) => executeOperation(this.snapshotOf(context.schema), context),
     });
   }
 
@@ -154,7 +159,8 @@ export async function executeOperation(
     { schema: snapshot.schema, operation, fragments, variables, denials },
     completed.data,
   );
-  return { data: restored.data, errors: [...(completed.errors ?? []), ...restored.errors] };
+  const errors = [...(completed.errors ?? []), ...restored.errors];
+  return { data: restored.data, ...(errors.length === 0 ? {} : { errors }) };
 }
 
 function contextOf(snapshot: Snapshot, operationDocument: DocumentNode, operationName: string | undefined) {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { Viewer } from "@florin/auth";
+import { AuthError, KeysUnavailableError, type Viewer } from "@florin/auth";
 import { createBoundedCache } from "@florin/graph";
-import { RequestError } from "@florin/kernel";
+import { RequestError, temporarilyUnavailable } from "@florin/kernel";
 
 const API_KEY_PREFIX = "florin_sk_";
 const KEYS_KEPT = 10_000;
@@ -55,11 +55,10 @@ export function createCallerIdentification(
       return { viewer: await options.verifyViewer(viewerToken), viewerToken };
     } catch (error) {
       if (error instanceof RequestError && error.code !== "UNAUTHENTICATED") throw error;
+      if (error instanceof KeysUnavailableError) throw temporarilyUnavailable(1_000, error.message);
       throw new RequestError(
         "UNAUTHENTICATED",
-        isKey
-          ? "The API key is not known or was revoked. Use a current key."
-          : `The access token is not accepted: ${reasonOf(error)}. Sign in or refresh the session.`,
+        isKey ? "The API key is not known or was revoked. Use a current key." : reasonOf(error),
       );
     }
   };
@@ -74,8 +73,9 @@ function readCredential(authorization: string | undefined, apiKey: string | unde
   return match[1];
 }
 
-/** Only words that were made for callers leave: an AuthError's code, never a library's text about the token. */
+/** An AuthError's words are made for callers; any other text could repeat a part of the token. */
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-  return /expired/i.test(code) ? "it has expired" : "it is not a valid token of this service";
+  return error instanceof AuthError
+    ? error.message
+    : "The access token is not one of this service. Sign in and send the new one.";
 }

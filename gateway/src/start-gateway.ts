@@ -1,0 +1,254 @@
+/**
+ * The one public door over HTTP.
+ *
+ * `/graphql` (WebSocket upgrades go to `live`), `/health/live`, `/health/ready`, `/metrics`, `/.well-known/jwks.json`, `/explorer`, `/`.
+ * Bounds: headers 10 s, whole request 15 s, body 100 kB. Stopping: no new connections, running requests end, the rest is cut.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { randomUUID } from "node:crypto";
+import type { Sealer, Viewer } from "@florin/auth";
+import { readBody, type Subgraph } from "@florin/graph";
+import type { Logger, Metrics } from "@florin/telemetry";
+import { readExplorer, type ExplorerFiles } from "./explorer-files.js";
+import { buildSnapshot, FlorinGateway, type Snapshot } from "./florin-gateway.js";
+import { createGraphqlHandler, type GraphqlHandler } from "./graphql-handler.js";
+import { createCallerIdentification, type ExchangedKey } from "./identify-caller.js";
+import { createSubgraphDataSource, type ServiceTokenSource } from "./subgraph-data-source.js";
+import { readSupergraph } from "./supergraph-file.js";
+
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 15_000;
+const MAX_BODY_BYTES = 100 * 1024;
+const CORRELATION_ID = /^[A-Za-z0-9_-]{8,64}$/;
+
+/** Live queries, as the HTTP server sees them. */
+export interface LiveQueriesDoor {
+  attach(server: Server): void;
+  stop(): Promise<void>;
+}
+
+export interface GatewayOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** By name. Those that the supergraph names and are not here answer TEMPORARILY_UNAVAILABLE. */
+  readonly subgraphs: Readonly<Record<string, Subgraph>>;
+  readonly serviceTokens: ServiceTokenSource;
+  readonly verifyViewer: (token: string) => Promise<Viewer>;
+  readonly exchangeApiKey: (key: string) => Promise<ExchangedKey>;
+  /** What `/.well-known/jwks.json` serves: public keys only. */
+  readonly jwks: () => Promise<unknown>;
+  readonly sealer: Sealer;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly introspection: boolean;
+  /** Per part: may requests come in? */
+  readonly readiness: () => Promise<{ readonly isReady: boolean; readonly parts?: Readonly<Record<string, boolean>> }>;
+  /** HTML of `/`. */
+  readonly landingPage: string;
+  /** Makes the live queries over this gateway's snapshots (`createLiveDoor`); without it WebSocket upgrades are refused. */
+  readonly live?: ((gateway: FlorinGateway) => LiveQueriesDoor) | undefined;
+  /** Composed SDL; the checked-in gateway/supergraph.graphql when absent. */
+  readonly supergraph?: string | undefined;
+}
+
+export interface RunningGateway {
+  readonly url: string;
+  readonly port: number;
+  readonly gateway: FlorinGateway;
+  stop(deadlineMs: number): Promise<void>;
+}
+
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const sdl = options.supergraph ?? (await readSupergraph());
+  const explorer = await readExplorer();
+  const gateway = new FlorinGateway(snapshotOf(sdl, options));
+  const { logger, metrics, introspection, sealer } = options;
+  const identifyCaller = createCallerIdentification(options);
+  const handler = await createGraphqlHandler({ gateway, identifyCaller, sealer, introspection, logger, metrics });
+  const server = createServer(
+    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    (request, response) => {
+      route(options, explorer, handler, request, response).catch((error: unknown) => {
+        logger.error({ err: error }, "a request failed outside the graph");
+        if (!response.headersSent) sendJson(response, 500, { errors: [{ message: "Something went wrong here." }] });
+        else response.destroy();
+      });
+    },
+  );
+  const live = options.live?.(gateway);
+  live?.attach(server);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://${options.host}:${port}`,
+    port,
+    gateway,
+    async stop(deadlineMs) {
+      const closed = closeServer(server, deadlineMs);
+      await live?.stop();
+      await closed;
+      await handler.stop();
+    },
+  };
+}
+
+function snapshotOf(sdl: string, options: GatewayOptions): Snapshot {
+  return buildSnapshot(sdl, (name) => {
+    const subgraph = options.subgraphs[name] ?? absentSubgraph(name);
+    return createSubgraphDataSource(subgraph, options.serviceTokens, options.logger);
+  });
+}
+
+/** The virtual `events` subgraph is planned for and answered by live queries; nothing else may ask it. */
+function absentSubgraph(name: string): Subgraph {
+  return { name, execute: () => Promise.reject(new Error(`the subgraph ${name} is not connected`)) };
+}
+
+function closeServer(server: Server, deadlineMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), deadlineMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+async function route(
+  options: GatewayOptions,
+  explorer: ExplorerFiles,
+  handler: GraphqlHandler,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { pathname, search } = new URL(request.url ?? "/", "http://gateway");
+  if (pathname === "/graphql") return answerGraphql(handler, request, response, search);
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    response.setHeader("allow", "GET, HEAD");
+    return sendJson(response, 405, { errors: [{ message: "Use GET here; queries go to POST /graphql." }] });
+  }
+  switch (pathname) {
+    case "/":
+      return sendHtml(response, options.landingPage, "default-src 'none'; style-src 'unsafe-inline'; img-src data:");
+    case "/explorer":
+      return sendHtml(
+        response,
+        explorer.page,
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'",
+      );
+    case "/explorer.js":
+      return send(response, 200, "text/javascript; charset=utf-8", explorer.script);
+    case "/explorer.css":
+      return send(response, 200, "text/css; charset=utf-8", explorer.style);
+    case "/health/live":
+      return sendJson(response, 200, { status: "live" });
+    case "/health/ready": {
+      const { isReady, parts } = await options.readiness();
+      return sendJson(response, isReady ? 200 : 503, { status: isReady ? "ready" : "not ready", parts });
+    }
+    case "/metrics":
+      return send(response, 200, options.metrics.contentType, await options.metrics.render());
+    case "/.well-known/jwks.json":
+      return sendJson(response, 200, await options.jwks());
+    default:
+      return sendJson(response, 404, { errors: [{ message: "Nothing here. The graph is at POST /graphql." }] });
+  }
+}
+
+async function answerGraphql(
+  handler: GraphqlHandler,
+  request: IncomingMessage,
+  response: ServerResponse,
+  search: string,
+): Promise<void> {
+  const given = request.headers["x-correlation-id"];
+  const correlationId = typeof given === "string" && CORRELATION_ID.test(given) ? given : randomUUID();
+  response.setHeader("x-correlation-id", correlationId);
+  const refuse = (status: number, code: string, message: string): void =>
+    sendJson(response, status, {
+      errors: [{ message, extensions: { code, correlationId } }],
+      extensions: { correlationId },
+    });
+
+  let body: unknown;
+  if (request.method === "POST") {
+    const text = await readBody(request, MAX_BODY_BYTES);
+    if (text === undefined) {
+      response.setHeader("connection", "close");
+      return refuse(413, "BAD_USER_INPUT", "The body is above 100 kB. Send less at once.");
+    }
+    const parsed = parseJsonBody(request.headers["content-type"], text);
+    if ("status" in parsed) return refuse(parsed.status, "BAD_USER_INPUT", parsed.message);
+    body = parsed.body;
+  }
+  const answer = await handler.handle({
+    method: request.method ?? "GET",
+    headers: singleHeaders(request),
+    search,
+    body,
+    correlationId,
+    clientAddress: request.socket.remoteAddress,
+  });
+  for (const [name, value] of answer.headers) response.setHeader(name, value);
+  if (answer.body.kind !== "complete") throw new Error("incremental answers are not served");
+  const type = answer.headers.get("content-type") ?? "application/json; charset=utf-8";
+  send(response, answer.status ?? 200, type, answer.body.string);
+}
+
+/** 415 for a type that we do not read, 400 for JSON that does not parse; an empty body is left to the server's own words. */
+function parseJsonBody(
+  contentType: string | undefined,
+  text: string,
+): { readonly body: unknown } | { readonly status: number; readonly message: string } {
+  const [type, ...parameters] = (contentType ?? "")
+    .toLowerCase()
+    .split(";")
+    .map((part) => part.trim());
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice("charset=".length);
+  const isUtf8 = charset === undefined || charset.replaceAll('"', "") === "utf-8" || charset === "utf8";
+  if (type !== "application/json" || !isUtf8)
+    return { status: 415, message: "Send JSON in UTF-8, with content-type: application/json." };
+  if (text === "") return { body: undefined };
+  try {
+    return { body: JSON.parse(text) as unknown };
+  } catch {
+    return { status: 400, message: "The body is not JSON." };
+  }
+}
+
+function singleHeaders(request: IncomingMessage): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (const [name, value] of Object.entries(request.headers))
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
+  return headers;
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  send(response, status, "application/json; charset=utf-8", JSON.stringify(value));
+}
+
+function sendHtml(response: ServerResponse, html: string, policy: string): void {
+  response.setHeader(
+    "content-security-policy",
+    `${policy}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  );
+  send(response, 200, "text/html; charset=utf-8", html);
+}
+
+function send(response: ServerResponse, status: number, contentType: string, text: string): void {
+  response.writeHead(status, {
+    "content-type": contentType,
+    "content-length": Buffer.byteLength(text),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+  });
+  response.end(text);
+}
