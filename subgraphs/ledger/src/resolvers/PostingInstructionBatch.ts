@@ -31,15 +31,16 @@ export async function getReadableBatch(context: LedgerContext, id: string): Prom
   const batch =
     batchId === undefined
       ? null
-      : ((await findReadableBatch(context, batchId)) ?? (await findWaitingBatch(context, batchId)));
+      : ((await findReadableBatch(context, batchId)) ?? (await findBatchByOperation(context, batchId)));
   if (batch === null) throw notFound("batch");
   return batch;
 }
 
-/** The batch of a command has the command's id, so it can be asked for before it is decided. */
-async function findWaitingBatch(context: LedgerContext, batchId: Uuid): Promise<BatchView | null> {
-  const operation = await context.readers.findOperation(batchId);
-  if (operation === undefined || operation.status !== "PENDING") return null;
+/** While a batch waits it is known by its operation's id; that name goes on leading to it when it is decided. */
+async function findBatchByOperation(context: LedgerContext, operationId: Uuid): Promise<BatchView | null> {
+  const operation = await context.readers.findOperation(operationId);
+  if (operation === undefined) return null;
+  if (operation.batchId !== undefined) return findReadableBatch(context, operation.batchId);
   const batch = waitingBatch(operation);
   return mayReadBatch(context, batch) ? batch : null;
 }
