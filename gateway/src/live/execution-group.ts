@@ -145,7 +145,7 @@ export class ExecutionGroup {
 
   #fail(member: Member, error: unknown): void {
     if (!(error instanceof LiveQueryError))
-      this.#options.logger.error({ error }, "a live query stopped by a fault of ours");
+      this.#options.logger.error({ err: error }, "a live query stopped by a fault of ours");
     const code = error instanceof LiveQueryError ? error.extensions["code"] : undefined;
     const told = error instanceof LiveQueryError && code !== "TEMPORARILY_UNAVAILABLE" ? error : undefined;
     member.queue.fail(told ?? unavailable(member.queue.lastCursor));

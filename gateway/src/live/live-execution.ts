@@ -106,7 +106,7 @@ export class LiveExecutor {
     } catch (error) {
       if (!(error instanceof LiveQueryError)) {
         this.#options.logger.error(
-          { error, correlationId: context.correlationId },
+          { err: error, correlationId: context.correlationId },
           "a live query could not be executed",
         );
       }

@@ -154,6 +154,7 @@ class LiveQueryService {
 
   /** Never throws: an error here would close the socket under its other subscriptions. */
   async #subscribe(context: SocketContext, payload: Parameters<typeof readOperation>[1]) {
+    context.extra.opening++;
     try {
       const request = this.#readRequest(context, payload);
       if (!("operation" in request)) return request;
@@ -164,8 +165,10 @@ class LiveQueryService {
       return { schema: snapshot.schema, document, operationName, contextValue: queue };
     } catch (error) {
       if (error instanceof GraphQLError) return [error];
-      this.#options.logger.error({ error }, "a subscription could not be opened");
+      this.#options.logger.error({ err: error }, "a subscription could not be opened");
       return [new LiveQueryError("INTERNAL", "Something went wrong here. Try again later.")];
+    } finally {
+      context.extra.opening--;
     }
   }
 
@@ -175,8 +178,8 @@ class LiveQueryService {
     payload: Parameters<typeof readOperation>[1],
   ): Request | readonly GraphQLError[] {
     const { subscriptionsPerSocket } = this.#limits;
-    const asked = Object.keys(context.subscriptions).length; // this one included
-    if (asked > subscriptionsPerSocket || context.extra.queues.size >= subscriptionsPerSocket) {
+    // Counted here, not by graphql-ws: it forgets an id that is completed while it still opens, and the work goes on.
+    if (context.extra.queues.size + context.extra.opening > subscriptionsPerSocket) {
       const message = `At most ${subscriptionsPerSocket} subscriptions on one socket. Complete one first.`;
       return [new LiveQueryError("RATE_LIMITED", message, { retryAfterMs: 1000 })];
     }

@@ -29,6 +29,8 @@ export interface SocketState {
   readonly clientAddress: string | undefined;
   /** What must end with the socket. graphql-ws forgets one of two subscriptions that raced under one id; this does not. */
   readonly queues: Set<{ return(): Promise<unknown> }>;
+  /** Subscriptions that are being opened and have no queue yet. */
+  opening: number;
   caller: LiveCaller | undefined;
   expiry: NodeJS.Timeout | undefined;
   countedAs: string | undefined;
@@ -146,6 +148,7 @@ export class LiveSockets {
       socket,
       clientAddress: request.socket.remoteAddress,
       queues: new Set(),
+      opening: 0,
       caller: undefined,
       expiry: undefined,
       countedAs: undefined,
@@ -185,7 +188,7 @@ export class LiveSockets {
 
   #onFault(socket: WebSocket, error: unknown): void {
     if (socket.readyState !== socket.OPEN) return; // it closed while an answer was on its way
-    this.#options.logger.error({ error }, "a live socket closed by a fault of ours");
+    this.#options.logger.error({ err: error }, "a live socket closed by a fault of ours");
     socket.close(4500, "Internal server error");
   }
 

@@ -66,6 +66,7 @@ export async function startLive(
     fetches: { accounts: 0, ledger: 0 },
     gate: Promise.resolve(),
     isLedgerDown: false,
+    failOnce: undefined,
   };
   const snapshot = createSmallGraph(world);
   const logged: string[] = [];

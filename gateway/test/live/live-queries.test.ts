@@ -265,6 +265,45 @@ describe("what is refused", () => {
   });
 });
 
+test("subscribing and completing at once in a loop opens no more than one socket's share", async () => {
+  const seen = rawSocket({ authorization: "Bearer usr_ada" });
+  await until("the acknowledgement", () => seen.messages.length === 1);
+  for (let i = 0; i < 500; i++) {
+    seen.socket.send(JSON.stringify({ id: String(i), type: "subscribe", payload: { query: posted } }));
+    seen.socket.send(JSON.stringify({ id: String(i), type: "complete" }));
+  }
+  seen.socket.send(JSON.stringify({ type: "ping" }));
+  await until("all to be read", () => seen.messages.some(({ type }) => type === "pong"));
+  await until("no group", () => live.live.counts().groups === 0);
+  expect(live.live.counts()).toEqual({ ...nothing, sockets: 1 });
+  expect(live.ledger.mostOpenHeads).toBeLessThanOrEqual(20);
+  seen.socket.close();
+});
+
+test("a member that leaves during the execution made with its token does not spoil it for the others", async () => {
+  let open = (): void => undefined;
+  const [first, second] = [
+    rawSocket({ authorization: "Bearer usr_ada;CUSTOMER;ses_1" }),
+    live.client("usr_ada;CUSTOMER;ses_2"),
+  ];
+  await until("the acknowledgement", () => first.messages.length === 1);
+  first.socket.send(JSON.stringify({ id: "1", type: "subscribe", payload: { query: posted, variables: { ids } } }));
+  await subscribed(1);
+  const followed = follow(second, posted, { ids });
+  await subscribed(2);
+  expect(live.live.counts().groups).toBe(1);
+  const before = live.world.fetches.ledger;
+  live.world.gate = new Promise((resolve) => (open = resolve));
+  live.world.failOnce = "UNAUTHENTICATED";
+  live.post(ids[0]!, 1, ["usr_ada"]);
+  await until("the execution", () => live.world.fetches.ledger === before + 1);
+  live.accounts.publish("session.revoked", "usr_ada", ["usr_ada"], { sessionId: "ses_1", until: "" });
+  await subscribed(1);
+  open();
+  await until("an emission", () => followed.data.length === 1);
+  expect(followed.errors).toEqual([]);
+});
+
 describe("how a socket ends", () => {
   test.each([
     ["a token that is not good", { authorization: "Bearer nonsense" }],

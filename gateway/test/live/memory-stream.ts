@@ -7,6 +7,8 @@ export class MemoryStream implements EventStream {
   readonly log: EventEnvelope[] = [];
   readonly taps = new Set<(event: EventEnvelope) => void>();
   reads = 0;
+  openHeads = 0;
+  mostOpenHeads = 0;
   #serial = 0;
 
   constructor(stream: Area) {
@@ -14,7 +16,9 @@ export class MemoryStream implements EventStream {
   }
 
   async head(): Promise<bigint> {
+    this.mostOpenHeads = Math.max(this.mostOpenHeads, ++this.openHeads);
     await nextTurn();
+    this.openHeads--;
     return this.log.at(-1)?.position ?? 0n;
   }
 

@@ -22,6 +22,8 @@ export interface SmallWorld {
   /** Held fetches of the ledger wait for this. */
   gate: Promise<void>;
   isLedgerDown: boolean;
+  /** The code with which the next fetch of the ledger is refused. */
+  failOnce: string | undefined;
 }
 
 /** What the executor's context of these tests holds. */
@@ -46,6 +48,9 @@ export function createSmallGraph(world: SmallWorld): LiveSnapshot {
     ledger: answering(subgraph("ledger", ledgerResolvers(world)), async () => {
       world.fetches.ledger++;
       await world.gate;
+      const code = world.failOnce;
+      world.failOnce = undefined;
+      if (code !== undefined) throw new GraphQLError("refused", { extensions: { code } });
       if (world.isLedgerDown) throw new GraphQLError("away", { extensions: { code: "TEMPORARILY_UNAVAILABLE" } });
     }),
   };
