@@ -47,7 +47,7 @@ const SQL_STATE = /^[0-9A-Z]{5}$/;
 
 export function classifyDatabaseError(error: unknown): DatabaseErrorClass {
   if (error instanceof RequestError) return error.code === "TEMPORARILY_UNAVAILABLE" ? "not-applied" : "refused";
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
   if (typeof code !== "string") return "refused";
   if (NOT_APPLIED_CODES.has(code) || NOT_APPLIED_STATES.has(code)) return "not-applied";
   if (UNKNOWN_CODES.has(code) || (SQL_STATE.test(code) && UNKNOWN_STATE.test(code))) return "unknown";

@@ -16,10 +16,13 @@ export {
 } from "./database-errors.js";
 export {
   discardDeadLetter,
+  findDeadLetter,
   isKeyParked,
   listDeadLetters,
+  listKeysToReplay,
   parkEvent,
   replayDeadLetters,
+  requestReplay,
   type DeadLetter,
   type DeadLetterStatus,
   type ParkedKey,

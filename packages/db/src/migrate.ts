@@ -72,12 +72,13 @@ async function applyMissing(
   onProgress: MigrateOptions["onProgress"],
 ): Promise<string[]> {
   const { sql } = database;
+  // `public` by name: a login called florin would look into the schema of its own name first, once that exists.
   await sql`
-    create table if not exists florin_migration (
+    create table if not exists public.florin_migration (
       area text not null, name text not null, sha256 text not null,
       applied_at timestamptz not null default clock_timestamp(), primary key (area, name))`;
   const recorded = await sql<{ area: string; name: string; sha256: string }[]>`
-    select area, name, sha256 from florin_migration`;
+    select area, name, sha256 from public.florin_migration`;
   const sha256ByFile = new Map(recorded.map((row) => [`${row.area}/${row.name}`, row.sha256]));
   const applied: string[] = [];
   for (const file of files) {
@@ -104,7 +105,7 @@ async function applyFile(tx: Transaction, file: MigrationFile, path: string): Pr
       cause: error,
     });
   }
-  await tx`insert into florin_migration (area, name, sha256) values (${file.area}, ${file.name}, ${file.sha256})`;
+  await tx`insert into public.florin_migration (area, name, sha256) values (${file.area}, ${file.name}, ${file.sha256})`;
 }
 
 /** Currencies have one source, the kernel; each area takes what it needs from there when something is new. */

@@ -28,15 +28,15 @@ const READY_FOR_QUERY = 0x5a;
 export function connectWatchedSocket(host: string, port: number, deadlineMs: number): Socket {
   const socket = new Socket();
   const watchdog = new Watchdog(socket, deadlineMs);
+  socket.connect(port, host); // before the next lines: `connect` puts the original `write` back
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   socket.write = (...args: [chunk: unknown, ...rest: unknown[]]) => {
-    if (args[0] instanceof Uint8Array) watchdog.asked(args[0]);
+    if (Buffer.isBuffer(args[0])) watchdog.asked(args[0]);
     return write(...args);
   };
   socket.on("data", (chunk: Buffer) => watchdog.answered(chunk));
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 10_000);
-  socket.connect(port, host);
   return socket;
 }
 
