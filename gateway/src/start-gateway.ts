@@ -176,6 +176,10 @@ async function answerGraphql(
       extensions: { correlationId },
     });
 
+  if (request.method !== "POST" && request.method !== "GET") {
+    response.setHeader("allow", "GET, POST");
+    return refuse(405, "BAD_USER_INPUT", "Send POST, or GET for queries.");
+  }
   let body: unknown;
   if (request.method === "POST") {
     const text = await readBody(request, MAX_BODY_BYTES);

@@ -3,12 +3,13 @@ import { getIntrospectionQuery } from "graphql";
 import { startGraph, type RunningGraph } from "./running-graph.js";
 
 let graph: RunningGraph;
+const ada = { authorization: "Bearer ada" };
 beforeAll(async () => {
   graph = await startGraph({ introspection: false });
+  await graph.post({ query: "{ me { id } }" }, ada); // compiles the path once, so that what is measured is the refusal
 });
 afterAll(() => graph.stop(1_000));
 
-const ada = { authorization: "Bearer ada" };
 const times = (count: number, make: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => make(index)).join(" ");
 const nested = (depth: number) => `{ me ${"{ accounts { edges { node ".repeat(depth)}{ id }${" } } }".repeat(depth)} }`;
@@ -38,12 +39,17 @@ describe("documents that cost too much are refused quickly, with a word about th
       "cost more",
     ],
   ])("%s", async (_name, query, word) => {
-    const startedAt = performance.now();
-    const { status, json } = await graph.post({ query }, ada);
-    const tookMs = performance.now() - startedAt;
+    const tookMs: number[] = [];
+    let answer = await graph.post({ query }, ada);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const startedAt = performance.now();
+      answer = await graph.post({ query }, ada);
+      tookMs.push(performance.now() - startedAt);
+    }
+    const { status, json } = answer;
     expect(json.errors![0]!.message).toContain(word);
     expect([status, json.errors![0]!.extensions["code"], json.data]).toEqual([400, "COST_LIMIT", undefined]);
-    expect(tookMs).toBeLessThan(200); // 50 ms on an idle machine; tests share theirs
+    expect(Math.min(...tookMs)).toBeLessThan(50); // the quickest: other tests share this machine
     expect((await graph.post({ query: "{ me { id } }" }, ada)).json.data).toEqual({ me: { id: "usr_ada" } });
   });
 

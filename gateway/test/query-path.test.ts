@@ -173,10 +173,12 @@ describe("authorization directives", () => {
 
   test("an API key works in either header", async () => {
     const query = 'query { internalAccount(code: "CASH_IN", currency: "USD") { id } }';
-    for (const headers of [{ "x-api-key": "florin_sk_good" }, { authorization: "Bearer florin_sk_good" }])
-      expect((await graph.post({ query }, headers as Record<string, string>)).json.data).toEqual({
-        internalAccount: { id: "internal" },
-      });
+    const forms: Record<string, string>[] = [
+      { "x-api-key": "florin_sk_good" },
+      { authorization: "Bearer florin_sk_good" },
+    ];
+    for (const headers of forms)
+      expect((await graph.post({ query }, headers)).json.data).toEqual({ internalAccount: { id: "internal" } });
   });
 });
 

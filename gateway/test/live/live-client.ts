@@ -3,10 +3,9 @@ import type { AddressInfo } from "node:net";
 import { createClient, type Client } from "graphql-ws";
 import type { GraphQLError } from "graphql";
 import { WebSocket } from "ws";
-import type { Viewer } from "@florin/auth";
-import { createHmac } from "node:crypto";
+import { createSealer, type Viewer } from "@florin/auth";
 import { instantFromMillis } from "@florin/kernel";
-import { createLiveQueries, type LiveLimits, type LiveQueries, type LiveSealer } from "../../src/live/index.js";
+import { createLiveQueries, type LiveLimits, type LiveQueries } from "../../src/live/index.js";
 import { accountId, MemoryStream, tapsOf } from "./memory-stream.js";
 import { createSmallGraph, type SmallWorld } from "./small-graph.js";
 
@@ -25,22 +24,7 @@ export interface LiveWorld {
   stop(): Promise<void>;
 }
 
-const secret = "a secret of these tests";
-
-const sealer: LiveSealer = {
-  seal(kind, payload) {
-    const body = Buffer.from(payload).toString("base64url");
-    return `${body}.${mac(kind, body)}`;
-  },
-  open(kind, text) {
-    const [body = "", sum] = text.split(".");
-    return sum === mac(kind, body) ? Buffer.from(body, "base64url").toString() : undefined;
-  },
-};
-
-function mac(kind: string, body: string): string {
-  return createHmac("sha256", secret).update(`${kind}.${body}`).digest("base64url");
-}
+const sealer = createSealer(Buffer.alloc(32, "a secret of these tests"));
 
 /** `usr_ada` or `usr_ada;STAFF;ses_1;exp=123`: who the token says it is, as these tests write it. */
 async function verifyViewer(token: string): Promise<Viewer> {

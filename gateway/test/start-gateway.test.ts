@@ -1,0 +1,46 @@
+import { expect, test } from "@jest/globals";
+import { createSealer } from "@florin/auth";
+import type { Subgraph, SubgraphResponse } from "@florin/graph";
+import { createLogger, createMetrics } from "@florin/telemetry";
+import { readSupergraph, startGateway } from "../src/index.js";
+
+/** A subgraph that answers when the test says so. */
+function heldSubgraph(): { subgraph: Subgraph; asked: Promise<void>; answer(response: SubgraphResponse): void } {
+  let answer: (response: SubgraphResponse) => void = () => undefined;
+  const held = new Promise<SubgraphResponse>((resolve) => (answer = resolve));
+  let tell: () => void = () => undefined;
+  const asked = new Promise<void>((resolve) => (tell = resolve));
+  const execute = () => {
+    tell();
+    return held;
+  };
+  return { subgraph: { name: "accounts", execute }, asked, answer };
+}
+
+test("starts on the checked-in supergraph, and when stopped refuses new requests and ends running ones", async () => {
+  expect(await readSupergraph()).toContain("join__Graph");
+  const { subgraph, asked, answer } = heldSubgraph();
+  const gateway = await startGateway({
+    ...{ host: "127.0.0.1", port: 0, introspection: false, landingPage: "", subgraphs: { accounts: subgraph } },
+    serviceTokens: { tokenFor: () => Promise.resolve("t") },
+    verifyViewer: () =>
+      Promise.resolve({ principal: "usr_1", roles: ["CUSTOMER"], scopes: [], sessionId: undefined, expiresAt: 4e9 }),
+    exchangeApiKey: () => Promise.reject(new Error("none")),
+    jwks: () => Promise.resolve({ keys: [] }),
+    sealer: createSealer(new Uint8Array(32)),
+    logger: createLogger({ name: "test", level: "silent" }),
+    metrics: createMetrics({ processMetrics: false }),
+    readiness: () => Promise.resolve({ isReady: true }),
+  });
+  const running = fetch(`${gateway.url}/graphql`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: "Bearer x" },
+    body: JSON.stringify({ query: "{ me { fullName } }" }),
+  });
+  await asked;
+  const stopped = gateway.stop(1_000);
+  await expect(fetch(`${gateway.url}/health/live`)).rejects.toThrow();
+  answer({ data: { me: { fullName: "Ada" } } });
+  expect(await (await running).json()).toMatchObject({ data: { me: { fullName: "Ada" } } });
+  await stopped;
+});
