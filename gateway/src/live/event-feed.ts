@@ -132,10 +132,9 @@ export class EventFeed {
     for (let attempt = 0; ; attempt++) {
       try {
         return await withDeadline(this.#options.stream.range(this.seen, PAGE), READ_DEADLINE_MS);
-      } catch (error) {
+      } catch {
         const wait = READ_PAUSES_MS[attempt];
         if (wait === undefined || this.#stopped) throw unavailable();
-        void error; // told to the client as unavailable once the budget is used up
         await pause(wait);
       }
     }
