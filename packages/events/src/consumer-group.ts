@@ -14,13 +14,16 @@ export interface EventHandler<Tx, Payload> {
   apply(tx: Tx, event: EventEnvelope, payload: Payload): Promise<void | (() => void)>;
 }
 
-export interface ParkedEvent {
-  readonly consumer: string;
-  readonly event: EventEnvelope;
-  /** PARKED: failed for good, and holds its key. WAITING: behind a parked one. */
-  readonly status: "PARKED" | "WAITING";
-  readonly error: string | undefined;
+export interface ParkingFailure {
+  readonly error?: string | undefined;
   readonly attempts: number;
+}
+
+/** Order, and so parking, is per consumer, stream and key. */
+export interface ParkedKey {
+  readonly consumer: string;
+  readonly stream: Area;
+  readonly key: string;
 }
 
 export interface ConsumerGroupOptions<Tx, Payloads extends Record<string, unknown>> {
@@ -29,9 +32,9 @@ export interface ConsumerGroupOptions<Tx, Payloads extends Record<string, unknow
   transaction(work: (tx: Tx) => Promise<(() => void) | undefined>): Promise<(() => void) | undefined>;
   /** false when this consumer has applied the event before. */
   insertInbox(tx: Tx, consumer: string, event: EventEnvelope): Promise<boolean>;
-  /** Durable when it resolves; parking an event again changes nothing. */
-  parkEvent(parked: ParkedEvent): Promise<void>;
-  isKeyParked(consumer: string, key: string): Promise<boolean>;
+  /** Durable when it resolves; parking an event again changes nothing. Without an error: it waits behind a parked one. */
+  parkEvent(consumer: string, event: EventEnvelope, failure: ParkingFailure): Promise<void>;
+  isKeyParked(parked: ParkedKey): Promise<boolean>;
   /** By event type; the group wants exactly these. */
   readonly handlers: { readonly [Type in keyof Payloads]: EventHandler<Tx, Payloads[Type]> };
   readonly logger: Logger;
@@ -72,14 +75,11 @@ export function createConsumerGroup<Tx, Payloads extends Record<string, unknown>
     types: Object.keys(handlers),
     handle,
     park: (event, error, attempts) =>
-      options.parkEvent({
-        consumer: name,
-        event,
-        status: error === undefined ? "WAITING" : "PARKED",
+      options.parkEvent(name, event, {
         error: error === undefined ? undefined : describeError(error),
         attempts,
       }),
-    isKeyParked: (key) => options.isKeyParked(name, key),
+    isKeyParked: (key) => options.isKeyParked({ consumer: name, stream, key }),
   };
 }
 

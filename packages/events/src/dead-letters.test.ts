@@ -1,67 +1,87 @@
-import { maskPayload, replayKey, startReplayLoop } from "./dead-letters.js";
+import { maskPayload, startReplayLoop, type ReplayLoop } from "./dead-letters.js";
 import { GroupModel, makeEvent, silent } from "../test/group-model.js";
 import { VirtualTimers } from "../test/virtual-timers.js";
 
-async function parkThree(group: GroupModel): Promise<void> {
-  await group.park(makeEvent(1, "a"), new Error("broken"), 5);
-  await group.park(makeEvent(2, "a"), undefined, 0);
-  await group.park(makeEvent(3, "a"), undefined, 0);
+async function setUp(): Promise<{ group: GroupModel; timers: VirtualTimers; start(): ReplayLoop }> {
+  const group = new GroupModel();
+  const timers = new VirtualTimers();
+  await group.park(makeEvent(1, "a"), new Error("broken"));
+  await group.park(makeEvent(2, "a"), undefined);
+  await group.park(makeEvent(3, "a"), undefined);
+  return {
+    group,
+    timers,
+    start: () => startReplayLoop({ group, store: group.replayStore, logger: silent, timers, pollMs: 5_000 }),
+  };
 }
 
 const statuses = (group: GroupModel) => group.letters.map((letter) => letter.status);
 
-test("a replay applies a key in order and resolves its letters", async () => {
-  const group = new GroupModel();
-  await parkThree(group);
-  expect(await replayKey(group, group.replayStore, "a")).toEqual({ replayed: 3, failed: undefined });
-  expect(group.appliedPositions()).toEqual([1n, 2n, 3n]);
-  expect(statuses(group)).toEqual(["REPLAYED", "REPLAYED", "REPLAYED"]);
-});
-
-test("a replay stops at the first failure, which then holds the key", async () => {
-  const group = new GroupModel();
-  await parkThree(group);
-  group.poison.add(2n);
-  const outcome = await replayKey(group, group.replayStore, "a");
-  expect(outcome).toEqual({ replayed: 1, failed: { id: 2n, error: "PoisonEvent: does not parse" } });
-  expect(statuses(group)).toEqual(["REPLAYED", "PARKED", "WAITING"]);
-  expect(group.appliedPositions()).toEqual([1n]);
-});
-
-test("a replay of what was applied already has no second effect", async () => {
-  const group = new GroupModel();
-  await parkThree(group);
-  group.inbox.add(1n);
-  await replayKey(group, group.replayStore, "a");
-  expect(group.appliedPositions()).toEqual([2n, 3n]);
-});
-
-test("the loop leaves a parked key alone and goes through it once its head is discarded", async () => {
-  const group = new GroupModel();
-  const timers = new VirtualTimers();
-  await parkThree(group);
-  const loop = startReplayLoop({ group, store: group.replayStore, logger: silent, timers, pollMs: 5_000 });
+test("leaves a parked key alone until it is asked, then applies it in order", async () => {
+  const { group, timers, start } = await setUp();
+  const loop = start();
   await timers.runUntil(() => timers.now() >= 20_000);
   expect(group.deliveries).toBe(0);
-  group.setStatus(1n, "DISCARDED");
+  group.requestReplay("a");
   await timers.runUntil(() => group.openLetters("a").length === 0);
-  expect(group.appliedPositions()).toEqual([2n, 3n]);
-  await loop.stop();
+  expect(group.appliedPositions()).toEqual([1n, 2n, 3n]);
+  expect(statuses(group)).toEqual(["REPLAYED", "REPLAYED", "REPLAYED"]);
+  await loop.stop(1_000);
 });
 
-test("the loop outlives a store that is away, and a wake-up makes it look at once", async () => {
-  const group = new GroupModel();
-  const timers = new VirtualTimers();
-  await group.park(makeEvent(1, "a"), undefined, 0);
+test("stops at the first event that fails, which then holds the key, and does not try again unasked", async () => {
+  const { group, timers, start } = await setUp();
+  group.poison.add(2n);
+  group.requestReplay("a");
+  const loop = start();
+  await timers.runUntil(() => timers.now() >= 60_000);
+  expect(statuses(group)).toEqual(["REPLAYED", "PARKED", "WAITING"]);
+  expect(group.appliedPositions()).toEqual([1n]);
+  expect(group.deliveries).toBe(2);
+  await loop.stop(1_000);
+});
+
+test("tries a fault that passes again before it gives a key up", async () => {
+  const { group, timers, start } = await setUp();
+  group.failuresLeft.set(2n, 4);
+  group.requestReplay("a");
+  const loop = start();
+  await timers.runUntil(() => group.openLetters("a").length === 0);
+  expect(group.appliedPositions()).toEqual([1n, 2n, 3n]);
+  await loop.stop(1_000);
+});
+
+test("has no second effect for what was applied already", async () => {
+  const { group, timers, start } = await setUp();
+  group.inbox.add(1n);
+  group.requestReplay("a");
+  const loop = start();
+  await timers.runUntil(() => group.openLetters("a").length === 0);
+  expect(group.appliedPositions()).toEqual([2n, 3n]);
+  await loop.stop(1_000);
+});
+
+test("lets the rest of a key through, unasked, once its head is discarded", async () => {
+  const { group, timers, start } = await setUp();
+  const loop = start();
+  group.letters[0]!.status = "DISCARDED";
+  await timers.runUntil(() => group.openLetters("a").length === 0);
+  expect(group.appliedPositions()).toEqual([2n, 3n]);
+  await loop.stop(1_000);
+});
+
+test("outlives a store that is away, and a wake-up makes it look at once", async () => {
+  const { group, timers, start } = await setUp();
+  group.requestReplay("a");
   group.isStoreAway = true;
-  const loop = startReplayLoop({ group, store: group.replayStore, logger: silent, timers, pollMs: 5_000 });
+  const loop = start();
   await timers.runUntil(() => timers.now() >= 10_000);
   group.isStoreAway = false;
   loop.wake();
   const wokenAt = timers.now();
-  await timers.runUntil(() => group.applied.length === 1);
+  await timers.runUntil(() => group.applied.length === 3);
   expect(timers.now()).toBe(wokenAt);
-  await loop.stop();
+  await loop.stop(1_000);
 });
 
 test("a masked payload shows names and ids, and nothing about people or money", () => {

@@ -1,66 +1,30 @@
-import { idPrefixes, type EventEnvelope, type Instant, type Json } from "@florin/kernel";
+import { idPrefixes, type Area, type EventEnvelope, type Json } from "@florin/kernel";
+import { retry, withDeadline } from "@florin/resilience";
 import type { Logger } from "@florin/telemetry";
 import type { ConsumerGroup } from "./bus.js";
-import { describeError } from "./poison-event.js";
+import type { ParkedKey } from "./consumer-group.js";
+import { describeError, PoisonEvent } from "./poison-event.js";
 import { pause, systemTimers, type Timers } from "./timers.js";
 
 /*
  * Dead letters of one group (STR-4).
  *
- *   PARKED ──replay──► REPLAYED      A key is open while it has a PARKED or WAITING row; the bus then parks its later events as WAITING.
- *     ▲  └───discard──► DISCARDED    Replay goes through a key's open rows in order and stops at the first that fails, which is then
- *     └── fails again ── WAITING     the PARKED one. A key whose oldest open row is WAITING is freed: nothing holds it, it is replayed
- *                                    without being asked. So a discard lets the rest through, and a replay that a crash cut short
- *                                    goes on; so does an event that was parked behind a row in the instant that row was resolved.
+ *   PARKED ──replay──► REPLAYED      A key is open while it has a PARKED or WAITING letter; the bus then lets its later events wait.
+ *     ▲  └───discard──► DISCARDED    Replay goes through a key's open letters in order and stops at the first that fails, which is
+ *     └── fails again ── WAITING     then the PARKED one. A key whose oldest open letter never failed is freed: nothing holds it, it
+ *                                    is replayed without being asked. So a discard lets the rest through, a replay that a crash cut
+ *                                    short goes on, and so does an event that began to wait in the instant its key was resolved.
  *
  * An operator's request is a mark in the table; the group's own process looks for marks and applies, as only it has the handlers.
- * Order holds because the bus applies nothing of an open key, and idempotence because replay goes through the group's inbox.
+ * Order holds because the bus applies nothing of an open key, and the effect happens once because replay goes through the inbox.
  */
-export type DeadLetterStatus = "PARKED" | "WAITING" | "REPLAYED" | "DISCARDED";
 
-export interface DeadLetter {
-  readonly id: bigint;
-  readonly consumer: string;
-  readonly event: EventEnvelope;
-  readonly status: DeadLetterStatus;
-  readonly error: string | undefined;
-  readonly attempts: number;
-  /** Why it was discarded. */
-  readonly reason: string | undefined;
-  readonly parkedAt: Instant;
-  readonly resolvedAt: Instant | undefined;
-}
-
-/** What replay needs of an area's dead letters; @florin/db has this shape. */
+/** What replay needs of an area's dead letters. @florin/db has the functions; the area binds itself and its database. */
 export interface ReplayStore {
-  /** Keys of this consumer that were asked to be replayed, or that are freed; at most `limit`. */
-  listKeysToReplay(consumer: string, limit: number): Promise<readonly string[]>;
-  findOldestOpen(consumer: string, key: string): Promise<DeadLetter | undefined>;
-  markReplayed(id: bigint): Promise<void>;
-  /** PARKED again, with the new error and one more attempt; the request is forgotten. */
-  markFailed(id: bigint, error: string): Promise<void>;
-}
-
-export interface ReplayOutcome {
-  readonly replayed: number;
-  /** Where the replay of the key stopped. */
-  readonly failed: { readonly id: bigint; readonly error: string } | undefined;
-}
-
-/** Applies a key's open events in order through the group's own handler. Throws only when the store is away. */
-export async function replayKey(group: ConsumerGroup, store: ReplayStore, key: string): Promise<ReplayOutcome> {
-  for (let replayed = 0; ; replayed++) {
-    const letter = await store.findOldestOpen(group.name, key);
-    if (letter === undefined) return { replayed, failed: undefined };
-    try {
-      await group.handle(letter.event);
-    } catch (cause) {
-      const error = describeError(cause);
-      await store.markFailed(letter.id, error);
-      return { replayed, failed: { id: letter.id, error } };
-    }
-    await store.markReplayed(letter.id);
-  }
+  /** Keys of the consumer that were asked to be replayed, or that are freed; at most `limit`. */
+  listKeysToReplay(consumer: string, stream: Area, limit: number): Promise<readonly string[]>;
+  /** Applies the key's open letters in order; how many. At the first failure: keeps it on the letter, forgets the request, throws it. */
+  replayDeadLetters(parked: ParkedKey, handle: (event: EventEnvelope) => Promise<void>): Promise<number>;
 }
 
 export interface ReplayLoopOptions {
@@ -69,34 +33,48 @@ export interface ReplayLoopOptions {
   readonly logger: Logger;
   readonly pollMs?: number;
   readonly timers?: Timers;
+  readonly random?: () => number;
 }
 
 export interface ReplayLoop {
   /** Look now instead of at the next poll. */
   wake(): void;
-  stop(): Promise<void>;
+  /** Ends after the key that is being replayed, or at the deadline: what is left of it is found again at the next start. */
+  stop(deadlineMs: number): Promise<void>;
 }
 
 const DEFAULT_POLL_MS = 5_000;
 const KEYS_PER_ROUND = 100;
+const RETRY = { attempts: 5, baseMs: 50, maxMs: 2_000 } as const;
 
-/** Starts to look for keys to replay, beside the group's consumption. */
+/** Begins to look for keys to replay, beside the group's consumption; every process that runs a group runs one. */
 export function startReplayLoop(options: ReplayLoopOptions): ReplayLoop {
-  const { group, store, logger, pollMs = DEFAULT_POLL_MS, timers = systemTimers } = options;
+  const { group, store, logger, pollMs = DEFAULT_POLL_MS, timers = systemTimers, random = Math.random } = options;
   let isStopping = false;
   let isWoken = false;
   let endWait: () => void = () => {};
 
-  async function round(): Promise<void> {
-    for (const key of await store.listKeysToReplay(group.name, KEYS_PER_ROUND)) {
-      if (isStopping) return;
-      const outcome = await replayKey(group, store, key);
-      logger.info(
-        { consumer: group.name, key, replayed: outcome.replayed, cause: outcome.failed?.error },
-        outcome.failed === undefined
-          ? "A parked key was replayed."
-          : "The replay of a parked key stopped at a failure.",
+  async function replay(key: string): Promise<void> {
+    const fields = { consumer: group.name, key };
+    try {
+      const replayed = await store.replayDeadLetters({ consumer: group.name, stream: group.stream, key }, (event) =>
+        // A fault that passes must not hold a key that nobody is looking at.
+        retry(() => group.handle(event), {
+          ...RETRY,
+          random,
+          shouldRetry: (error) => !isStopping && !(error instanceof PoisonEvent),
+          sleep: (delayMs) => pause(timers, delayMs).over,
+        }),
       );
+      if (replayed > 0) logger.info({ ...fields, replayed }, "A parked key was replayed.");
+    } catch (error) {
+      logger.error({ ...fields, cause: describeError(error) }, "The replay of a parked key stopped at a failure.");
+    }
+  }
+
+  async function round(): Promise<void> {
+    for (const key of await store.listKeysToReplay(group.name, group.stream, KEYS_PER_ROUND)) {
+      if (!isStopping) await replay(key);
     }
   }
 
@@ -122,10 +100,12 @@ export function startReplayLoop(options: ReplayLoopOptions): ReplayLoop {
       isWoken = true;
       endWait();
     },
-    stop: () => {
+    stop: async (deadlineMs) => {
       isStopping = true;
       endWait();
-      return running;
+      await withDeadline(running, deadlineMs, `stopping the replay of ${group.name}`).catch((error: unknown) =>
+        logger.warn({ consumer: group.name, cause: describeError(error) }, "A replay was still running at the stop."),
+      );
     },
   };
 }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { GroupModel, makeEvent, newMetrics, silent } from "../test/group-model.js";
 import { microtasks, VirtualTimers } from "../test/virtual-timers.js";
 import type { Bus } from "./bus.js";
-import { replayKey } from "./dead-letters.js";
+import { startReplayLoop } from "./dead-letters.js";
 import { BusStopped, createInProcessBus, type InProcessBusOptions } from "./in-process-bus.js";
 
 const RUNS = { numRuns: 150 };
@@ -163,20 +163,15 @@ describe("the bus of one process, under random failures", () => {
         await timers.runUntil(() => consumption.position() === BigInt(Math.min(cut, events.length)) || cut === 0);
         group.poison.clear();
         group.failuresLeft.clear();
-        const replays = keys.map((key) => replayKey(group, group.replayStore, key));
+        for (const key of keys) group.requestReplay(key);
+        const loop = startReplayLoop({ group, store: group.replayStore, logger: silent, timers, pollMs: 20 });
         await bus.publish("ledger", events.slice(cut));
-        let isReplayed = false;
-        void Promise.all(replays).then(() => (isReplayed = true));
-        await timers.runUntil(() => isReplayed && consumption.position() === BigInt(events.length));
-        // What was parked in the instant that its key became free is found by the next look.
-        let areFreed = false;
-        const freed = async (): Promise<void> => {
-          for (const key of await group.replayStore.listKeysToReplay(group.name, 10))
-            await replayKey(group, group.replayStore, key);
-          areFreed = true;
-        };
-        void freed();
-        await timers.runUntil(() => areFreed);
+        await timers.runUntil(
+          () =>
+            consumption.position() === BigInt(events.length) &&
+            keys.every((key) => group.openLetters(key).length === 0),
+        );
+        await loop.stop(1_000);
         for (const key of keys) {
           expect(group.openLetters(key)).toEqual([]);
           expect(group.appliedPositions(key)).toEqual(positions(wanted, key));
@@ -211,12 +206,12 @@ describe("a group whose store is away", () => {
     group.failuresLeft.set(1n, 7);
     let isFirst = true;
     const park = group.park.bind(group);
-    group.park = async (event, error, attempts) => {
+    group.park = async (event, error) => {
       if (isFirst) {
         isFirst = false;
         throw new Error("the store is away");
       }
-      await park(event, error, attempts);
+      await park(event, error);
     };
     const consumption = bus.consume(group);
     await bus.publish("ledger", [makeEvent(1, "a")]);

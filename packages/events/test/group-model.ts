@@ -1,7 +1,7 @@
 import { asUuid, formatInstant, instantFromMillis, type Area, type EventEnvelope } from "@florin/kernel";
 import { createLogger, createMetrics } from "@florin/telemetry";
 import type { ConsumerGroup } from "../src/bus.js";
-import type { DeadLetter, ReplayStore } from "../src/dead-letters.js";
+import type { ReplayStore } from "../src/dead-letters.js";
 import { PoisonEvent } from "../src/poison-event.js";
 
 export const silent = createLogger({ name: "events-test", level: "silent" });
@@ -27,6 +27,14 @@ export function makeEvent(
   };
 }
 
+/** What a group keeps of an event that it could not apply. */
+export interface Letter {
+  readonly event: EventEnvelope;
+  status: "PARKED" | "WAITING" | "REPLAYED" | "DISCARDED";
+  error: string | undefined;
+  isRequested: boolean;
+}
+
 /** A group over a store of its own, for the properties of the bus: what PostgreSQL does for a real one, told step by step. */
 export class GroupModel implements ConsumerGroup {
   readonly name: string;
@@ -35,7 +43,7 @@ export class GroupModel implements ConsumerGroup {
   /** In the order of the effects. */
   readonly applied: EventEnvelope[] = [];
   readonly inbox = new Set<bigint>();
-  readonly letters: (DeadLetter & { status: DeadLetter["status"] })[] = [];
+  readonly letters: Letter[] = [];
   deliveries = 0;
   isStoreAway = false;
   /** Waits before an effect; failures that an event still has before it succeeds. */
@@ -64,19 +72,14 @@ export class GroupModel implements ConsumerGroup {
     this.applied.push(event);
   }
 
-  async park(event: EventEnvelope, error: unknown, attempts: number): Promise<void> {
+  async park(event: EventEnvelope, error: unknown): Promise<void> {
     this.#assertStore();
     if (this.letters.some((letter) => letter.event.position === event.position)) return;
     this.letters.push({
-      id: event.position,
-      consumer: this.name,
       event,
-      status: error === undefined ? "WAITING" : "PARKED",
+      status: this.openLetters(event.key).length > 0 ? "WAITING" : "PARKED",
       error: error === undefined ? undefined : String(error),
-      attempts,
-      reason: undefined,
-      parkedAt: event.occurredAt,
-      resolvedAt: undefined,
+      isRequested: false,
     });
   }
 
@@ -85,7 +88,7 @@ export class GroupModel implements ConsumerGroup {
     return this.openLetters(key).length > 0;
   }
 
-  openLetters(key: string): readonly DeadLetter[] {
+  openLetters(key: string): readonly Letter[] {
     return this.letters.filter((letter) => letter.event.key === key && isOpen(letter));
   }
 
@@ -101,17 +104,29 @@ export class GroupModel implements ConsumerGroup {
     listKeysToReplay: async () => {
       this.#assertStore();
       const keys = new Set(this.letters.filter(isOpen).map((letter) => letter.event.key));
-      return [...keys].filter((key) => this.openLetters(key)[0]?.status === "WAITING");
+      return [...keys].filter((key) => {
+        const oldest = this.openLetters(key)[0]!;
+        return oldest.error === undefined || oldest.isRequested;
+      });
     },
-    findOldestOpen: async (_consumer, key) => this.openLetters(key)[0],
-    markReplayed: async (id) => this.setStatus(id, "REPLAYED"),
-    markFailed: async (id) => this.setStatus(id, "PARKED"),
+    replayDeadLetters: async ({ key }, handle) => {
+      for (let replayed = 0; ; replayed++) {
+        const letter = this.openLetters(key)[0];
+        if (letter === undefined) return replayed;
+        try {
+          await handle(letter.event);
+        } catch (error) {
+          Object.assign(letter, { status: "PARKED", error: String(error), isRequested: false });
+          throw error;
+        }
+        letter.status = "REPLAYED";
+      }
+    },
   };
 
-  setStatus(id: bigint, status: DeadLetter["status"]): void {
-    const letter = this.letters.find((candidate) => candidate.id === id);
-    if (letter === undefined) throw new Error(`no letter ${id}`);
-    letter.status = status;
+  requestReplay(key: string): void {
+    const oldest = this.openLetters(key)[0];
+    if (oldest !== undefined) oldest.isRequested = true;
   }
 
   #assertStore(): void {
@@ -119,6 +134,6 @@ export class GroupModel implements ConsumerGroup {
   }
 }
 
-function isOpen(letter: DeadLetter): boolean {
+function isOpen(letter: Letter): boolean {
   return letter.status === "PARKED" || letter.status === "WAITING";
 }
