@@ -188,7 +188,7 @@ function planFor(
   request: GatewayGraphQLRequestContext,
   operationName: string | undefined,
 ): PlannedOperation {
-  const { viewer } = request.context as unknown as GatewayContext;
+  const { viewer } = request.context as GatewayContext;
   const access = viewer === undefined ? "anonymous" : [...viewer.scopes].sort().join(" ");
   const key = `${request.queryHash}|${operationName ?? ""}|${access}`;
   const known = snapshot.plans.get(key);

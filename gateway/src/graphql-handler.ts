@@ -115,7 +115,11 @@ export async function createGraphqlHandler(options: GraphqlHandlerOptions): Prom
       const { method, search, body } = request;
       const headers = new HeaderMap(request.headers);
       const httpGraphQLRequest = { method, headers, search, body };
-      return server.executeHTTPGraphQLRequest({ httpGraphQLRequest, context: () => createContext(request) });
+      const answer = await server.executeHTTPGraphQLRequest({
+        httpGraphQLRequest,
+        context: () => createContext(request),
+      });
+      return (answer.status ?? 200) < 400 ? answer : withCorrelationId(answer, request.correlationId);
     },
     stop: () => server.stop(),
   };
@@ -214,6 +218,16 @@ function addExtensions(sealer: Sealer, result: SingleResult, context: GatewayCon
   };
   for (const error of result.errors ?? [])
     if (error.extensions !== undefined) error.extensions["correlationId"] = correlationId;
+}
+
+/** A request that is refused before it has a context passes no plugin; its answer carries the correlation id all the same. */
+function withCorrelationId(answer: HTTPGraphQLResponse, correlationId: string): HTTPGraphQLResponse {
+  if (answer.body.kind !== "complete") return answer;
+  const result = JSON.parse(answer.body.string) as SingleResult;
+  for (const error of result.errors ?? [])
+    if (error.extensions !== undefined) error.extensions["correlationId"] = correlationId;
+  result.extensions = { ...result.extensions, correlationId };
+  return { ...answer, body: { kind: "complete", string: JSON.stringify(result) } };
 }
 
 /** Apollo Server logs every unexpected error itself; we log them with their correlation id, so its own lines are for its start. */

@@ -40,7 +40,7 @@ export function createSubgraphDataSource(
 ): GraphQLDataSource {
   return {
     async process(options: ProcessOptions): Promise<GatewayGraphQLResponse> {
-      const context = options.context as unknown as GatewayContext;
+      const context = options.context as GatewayContext;
       const unique = dedupeRepresentations(options.request.variables);
       try {
         const response = await fetchInTime(subgraph, serviceTokens, options, unique.variables, context);

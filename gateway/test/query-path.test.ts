@@ -166,8 +166,10 @@ describe("authorization directives", () => {
   test.each(["Bearer gone", "Bearer ", "Basic YTpi", "Bearer florin_sk_unknown"])(
     "a credential that does not hold is 401: %s",
     async (authorization) => {
-      const { status, json } = await graph.post({ query: "{ __typename }" }, { authorization });
+      const { status, json, headers } = await graph.post({ query: "{ __typename }" }, { authorization });
       expect([status, json.errors![0]!.extensions["code"]]).toEqual([401, "UNAUTHENTICATED"]);
+      expect(json.errors![0]!.extensions["correlationId"]).toBe(headers.get("x-correlation-id"));
+      expect(json.extensions!["correlationId"]).toBe(headers.get("x-correlation-id"));
     },
   );
 

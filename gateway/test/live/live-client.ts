@@ -149,6 +149,17 @@ export function follow(client: Client, query: string, variables: Record<string, 
   return seen;
 }
 
+/** A socket that speaks the protocol by hand: to stall, to break rules, and to see close codes. */
+export function rawSocket(url: string, params: object) {
+  const socket = new WebSocket(url, "graphql-transport-ws");
+  const seen = { messages: [] as Record<string, unknown>[], code: 0, reason: "", socket };
+  socket.on("open", () => socket.send(JSON.stringify({ type: "connection_init", payload: params })));
+  socket.on("message", (data) => seen.messages.push(JSON.parse(String(data))));
+  socket.on("close", (code, reason) => Object.assign(seen, { code, reason: String(reason) }));
+  socket.on("error", () => undefined);
+  return seen;
+}
+
 /** Waits until the condition holds; fails after the deadline and says for what it waited. */
 export async function until(what: string, condition: () => boolean, deadlineMs = 5_000): Promise<void> {
   const deadline = performance.now() + deadlineMs;
