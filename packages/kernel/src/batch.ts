@@ -40,6 +40,8 @@ export interface BookView {
 }
 
 export interface ProposedBatch {
+  /** The operation's id as text (`op_…`): instructions without a client transaction id get one made from it. */
+  readonly operationId: string;
   readonly clientId: string;
   readonly valueAt: Instant;
   readonly bookedAt: Instant;
@@ -70,6 +72,8 @@ export type BatchDecision =
       readonly kind: "accepted";
       readonly legs: readonly DecidedLeg[];
       readonly acceptedDespite: readonly AcceptedDespite[];
+      /** One for each instruction. */
+      readonly clientTransactionIds: readonly string[];
     }
   /** Never empty; in order of precedence, so the first one is the one to show. */
   | { readonly kind: "rejected"; readonly violations: readonly Violation[] };
@@ -83,9 +87,12 @@ export function decideBatch(view: BookView, batch: ProposedBatch): BatchDecision
   const draft = new Draft(view);
   const legs: DecidedLeg[] = [];
   const clientTransactions = new Set<string>();
+  const clientTransactionIds = batch.instructions.map(
+    (instruction, index) => instruction.clientTransactionId ?? `${batch.operationId}:${index}`,
+  );
   batch.instructions.forEach((instruction, index) => {
     const refusals = refuseInstruction(view, batch, instruction);
-    const key = clientTransactionKey(batch.clientId, instruction.clientTransactionId);
+    const key = clientTransactionKey(batch.clientId, clientTransactionIds[index]!);
     if (view.clientTransactions.has(key) || clientTransactions.has(key))
       refusals.push(refuse("CLIENT_TRANSACTION_CLOSED"));
     clientTransactions.add(key);
@@ -102,7 +109,7 @@ export function decideBatch(view: BookView, batch: ProposedBatch): BatchDecision
   if (violations.length > 0) return { kind: "rejected", violations: inPrecedence(violations) };
   draft.commit();
   for (const key of clientTransactions) view.clientTransactions.add(key);
-  return { kind: "accepted", legs, acceptedDespite };
+  return { kind: "accepted", legs, acceptedDespite, clientTransactionIds };
 }
 
 /** What can be said against one instruction without looking at balances. */
@@ -124,6 +131,8 @@ function refuseInstruction(view: BookView, batch: ProposedBatch, instruction: In
   if (accounts.some((account) => account.denomination !== money.currency)) refusals.push(refuse("CURRENCY_MISMATCH"));
   if (batch.valueAt > batch.bookedAt) refusals.push(refuse("VALUE_IN_FUTURE")); // T-2
   if (accounts.some((account) => batch.valueAt < account.openedAt)) refusals.push(refuse("BEFORE_OPENING")); // T-2
+  // Ours must stay free, or somebody could take the id that a later operation is going to be given.
+  if (instruction.clientTransactionId?.startsWith("op_") === true) refusals.push(refuse("CLIENT_TRANSACTION_RESERVED"));
   return refusals;
 }
 

@@ -24,8 +24,8 @@ export interface Instruction {
   /** Settlements: the internal account. Transfers: the creditor. */
   readonly counterparty: Uuid | undefined;
   readonly money: Money;
-  /** CT-1: with the batch's client, unique for ever. */
-  readonly clientTransactionId: string;
+  /** CT-1: with the batch's client, unique for ever. undefined: the ledger makes one. */
+  readonly clientTransactionId?: string | undefined;
   /** PI-4: it already happened outside, so a lack of funds is noted and not refused. */
   readonly advice: boolean;
   readonly details?: Json | undefined;

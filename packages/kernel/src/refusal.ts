@@ -16,6 +16,7 @@ export const refusalMessages = {
   // Client transactions.
   CLIENT_TRANSACTION_CLOSED:
     "This client transaction id was used before and is closed. Send a new id for a new movement.",
+  CLIENT_TRANSACTION_RESERVED: "Client transaction ids that begin with op_ are made here. Send another id, or none.",
   // Products.
   INSUFFICIENT_FUNDS:
     "The available balance does not cover the amount. Send a smaller amount, or fund the account first.",

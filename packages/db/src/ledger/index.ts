@@ -5,3 +5,8 @@ export * from "./operations.js";
 export * from "./products.js";
 export * from "./transactions.js";
 export * from "./trial-balance.js";
+export * from "./apply-batch.js";
+export * from "./commands.js";
+export * from "./lease.js";
+export * from "./product-writes.js";
+export * from "./writer-state.js";

@@ -49,7 +49,13 @@ export type ProposedInstruction = {
   readonly details?: Json | undefined;
 };
 
-export interface OpenAccountCommand extends CommandBase {
+/** Account commands come from other areas by event: what their answer says about where it came from. */
+interface CommandCause {
+  readonly causationId?: string | undefined;
+  readonly changeId?: string | undefined;
+}
+
+export interface OpenAccountCommand extends CommandBase, CommandCause {
   readonly kind: "account.open";
   readonly accountId: Uuid;
   readonly owners: readonly string[];
@@ -59,7 +65,7 @@ export interface OpenAccountCommand extends CommandBase {
   readonly parameters: Json;
 }
 
-export interface CloseAccountCommand extends CommandBase {
+export interface CloseAccountCommand extends CommandBase, CommandCause {
   readonly kind: "account.close";
   readonly accountId: Uuid;
 }

@@ -1,0 +1,72 @@
+import {
+  canonicalJson,
+  formatInstant,
+  type Clock,
+  type IdSource,
+  type Json,
+  type Product,
+  type Tside,
+  type Uuid,
+} from "@florin/kernel";
+import type { Database, Sql, Transaction } from "../connect-database.js";
+
+/** A stored product version, joined to its product. */
+export interface ProductVersionRecord {
+  readonly productVersionId: Uuid;
+  readonly productId: Uuid;
+  readonly code: string;
+  readonly version: string;
+  readonly tside: Tside;
+}
+
+/** Oldest first, so that the last of a code is its latest. */
+export async function listProductCatalogue(sql: Sql | Transaction): Promise<readonly ProductVersionRecord[]> {
+  return await sql<ProductVersionRecord[]>`
+    select v.product_version_id as "productVersionId", v.product_id as "productId", p.code, v.version, v.tside
+    from ledger.product_version v join ledger.product p using (product_id)
+    order by v.created_at, v.product_version_id`;
+}
+
+/**
+ * Writes what is missing of the built-in products; safe to run in many processes at once and at every start. Throws when a
+ * version that is stored has other parameters than the library's: a change is a new version, never an edit.
+ */
+export async function ensureProducts(
+  database: Database,
+  products: readonly Product[],
+  ids: IdSource,
+  clock: Clock,
+): Promise<void> {
+  await database.transaction(async (tx) => {
+    await tx`select pg_advisory_xact_lock(hashtext('florin-products'))`;
+    for (const product of products) await ensureProduct(tx, product, ids, formatInstant(clock.now()));
+  });
+}
+
+async function ensureProduct(tx: Transaction, product: Product, ids: IdSource, createdAt: string): Promise<void> {
+  await tx`
+    insert into ledger.product (product_id, code, name, created_at)
+    values (${ids.next()}, ${product.code}, ${product.name}, ${createdAt}) on conflict (code) do nothing`;
+  const parameters: Json = product.parameters.map(({ name, kind, description, defaultValue }) => ({
+    name,
+    kind,
+    description,
+    defaultValue,
+  }));
+  await tx`
+    insert into ledger.product_version (product_version_id, product_id, version, tside, parameters, created_at)
+    select ${ids.next()}, product_id, ${product.version}, ${product.tside}, ${JSON.stringify(parameters)}::text::jsonb, ${createdAt}
+    from ledger.product where code = ${product.code}
+    on conflict (product_id, version) do nothing`;
+  const [stored] = await tx<{ parameters: Json; tside: string }[]>`
+    select v.parameters, v.tside from ledger.product_version v join ledger.product p using (product_id)
+    where p.code = ${product.code} and v.version = ${product.version}`;
+  const isSame =
+    stored !== undefined &&
+    stored.tside === product.tside &&
+    canonicalJson(stored.parameters) === canonicalJson(parameters);
+  if (!isSame)
+    throw new Error(
+      `Product ${product.code} version ${product.version} is stored with other terms. Give the changed product a new version.`,
+    );
+}

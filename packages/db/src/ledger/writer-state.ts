@@ -1,0 +1,177 @@
+import {
+  amountFromNumeric,
+  type CurrencyCode,
+  type Instant,
+  type Json,
+  type Money,
+  type Phase,
+  type Tside,
+  type Uuid,
+} from "@florin/kernel";
+import type { Sql, Transaction } from "../connect-database.js";
+import type { BookHead } from "./lease.js";
+
+/**
+ * What the writer reads before it decides a commit: one flight of statements, all inside the commit's transaction.
+ *
+ * Order matters. The head is read first: whatever another writer commits after that makes our swap of the head fail, so all
+ * that follows is as of one state of the book (ORD-2). Balances are locked in sorted coordinate order.
+ */
+export interface WriterStateQuery {
+  readonly bookId: number;
+  readonly operationIds: readonly Uuid[];
+  /** Ids of the events that answered account commands before, if they did. */
+  readonly answerEventIds: readonly Uuid[];
+  readonly accountIds: readonly Uuid[];
+  readonly clientTransactions: readonly { readonly clientId: string; readonly clientTransactionId: string }[];
+}
+
+export interface StoredOperation {
+  readonly operationId: Uuid;
+  readonly principal: string;
+  readonly idempotencyKey: string;
+  readonly fingerprint: string;
+  readonly type: "DEPOSIT" | "WITHDRAWAL" | "BOOK_TRANSFER" | "REVERSAL" | "PAYMENT" | "OTHER";
+  readonly status: "COMPLETED" | "REJECTED";
+  readonly rejection: { readonly code: string; readonly message: string } | undefined;
+  readonly accountId: Uuid | undefined;
+  readonly amount: Money | undefined;
+  readonly batchId: Uuid;
+  readonly correlationId: string;
+  readonly createdAt: Instant;
+  readonly completedAt: Instant;
+}
+
+/** The event that answered an account command. */
+export interface StoredAnswer {
+  readonly eventId: Uuid;
+  readonly type: string;
+  readonly payload: Json;
+}
+
+export interface StoredAccount {
+  readonly accountId: Uuid;
+  readonly kind: "CUSTOMER" | "INTERNAL";
+  readonly productVersionId: Uuid | null;
+  readonly denomination: CurrencyCode;
+  readonly tside: Tside;
+  readonly status: "PENDING" | "OPEN" | "PENDING_CLOSURE" | "CLOSED";
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly openedAt: Instant;
+  readonly owners: readonly string[];
+}
+
+export interface StoredBalance {
+  readonly accountId: Uuid;
+  readonly address: string;
+  readonly asset: string;
+  readonly denomination: CurrencyCode;
+  readonly phase: Phase;
+  /** numeric as text */
+  readonly totalDebit: string;
+  readonly totalCredit: string;
+  readonly accountSeq: bigint;
+}
+
+export interface WriterState {
+  readonly head: BookHead;
+  readonly operations: readonly StoredOperation[];
+  readonly answers: readonly StoredAnswer[];
+  readonly accounts: readonly StoredAccount[];
+  readonly balances: readonly StoredBalance[];
+  /** Those of the query's that exist. */
+  readonly clientTransactions: readonly { readonly clientId: string; readonly clientTransactionId: string }[];
+}
+
+export async function readWriterState(tx: Transaction, query: WriterStateQuery): Promise<WriterState> {
+  const [head, operations, answers, accounts, balances, clientTransactions] = await Promise.all([
+    readHead(tx, query.bookId),
+    findStoredOperations(tx, query.operationIds),
+    findAnswers(tx, query.answerEventIds),
+    findStoredAccounts(tx, query),
+    lockBalances(tx, query),
+    findClientTransactions(tx, query),
+  ]);
+  return { head, operations, answers, accounts, balances, clientTransactions };
+}
+
+/** Also pins plans: one made while the tables were small must not scan them when they have grown. */
+async function readHead(tx: Transaction, bookId: number): Promise<BookHead> {
+  const [head] = await tx<BookHead[]>`
+    select epoch, holder, batch, seq, known_at as "knownAt", outbox_position as "outboxPosition",
+      set_config('enable_seqscan', 'off', true) as pinned
+    from ledger.head where book_id = ${bookId}`;
+  if (head === undefined) throw new Error(`book ${bookId} has no head row. Run the migrations.`);
+  return head;
+}
+
+interface OperationColumns extends Omit<StoredOperation, "rejection" | "accountId" | "amount"> {
+  readonly rejectionCode: string | null;
+  readonly rejectionMessage: string | null;
+  readonly accountId: Uuid | null;
+  readonly amount: string | null;
+  readonly denomination: CurrencyCode | null;
+}
+
+export async function findStoredOperations(
+  sql: Sql | Transaction,
+  operationIds: readonly Uuid[],
+): Promise<readonly StoredOperation[]> {
+  if (operationIds.length === 0) return [];
+  const rows = await sql<OperationColumns[]>`
+    select operation_id as "operationId", principal, idempotency_key as "idempotencyKey", fingerprint, type, status,
+      rejection_code as "rejectionCode", rejection_message as "rejectionMessage", account_id as "accountId",
+      amount::text as amount, denomination, batch_id as "batchId", correlation_id as "correlationId",
+      created_at as "createdAt", completed_at as "completedAt"
+    from ledger.operation where operation_id = any(${[...operationIds]}::uuid[])`;
+  return rows.map(({ rejectionCode, rejectionMessage, accountId, amount, denomination, ...rest }) => ({
+    ...rest,
+    rejection:
+      rejectionCode === null || rejectionMessage === null
+        ? undefined
+        : { code: rejectionCode, message: rejectionMessage },
+    accountId: accountId ?? undefined,
+    amount:
+      amount === null || denomination === null
+        ? undefined
+        : { amount: amountFromNumeric(amount, denomination), currency: denomination },
+  }));
+}
+
+export async function findAnswers(sql: Sql | Transaction, eventIds: readonly Uuid[]): Promise<readonly StoredAnswer[]> {
+  if (eventIds.length === 0) return [];
+  return await sql<StoredAnswer[]>`
+    select event_id as "eventId", type, payload from ledger.outbox where event_id = any(${[...eventIds]}::uuid[])`;
+}
+
+async function findStoredAccounts(tx: Transaction, query: WriterStateQuery): Promise<readonly StoredAccount[]> {
+  if (query.accountIds.length === 0) return [];
+  return await tx<StoredAccount[]>`
+    select a.account_id as "accountId", a.kind, a.product_version_id as "productVersionId", a.denomination, a.tside,
+      a.status, a.parameters, a.opened_at as "openedAt",
+      array(select o.principal from ledger.account_owner o
+            where o.book_id = a.book_id and o.account_id = a.account_id order by o.principal) as owners
+    from ledger.account a
+    where a.book_id = ${query.bookId} and a.account_id = any(${[...query.accountIds]}::uuid[])`;
+}
+
+async function lockBalances(tx: Transaction, query: WriterStateQuery): Promise<readonly StoredBalance[]> {
+  if (query.accountIds.length === 0) return [];
+  return await tx<StoredBalance[]>`
+    select account_id as "accountId", address, asset, denomination, phase, total_debit::text as "totalDebit",
+      total_credit::text as "totalCredit", account_seq as "accountSeq"
+    from ledger.balance
+    where book_id = ${query.bookId} and account_id = any(${[...query.accountIds]}::uuid[])
+    order by account_id, address, asset, denomination, phase
+    for update`;
+}
+
+async function findClientTransactions(tx: Transaction, query: WriterStateQuery) {
+  if (query.clientTransactions.length === 0) return [];
+  return await tx<{ clientId: string; clientTransactionId: string }[]>`
+    select i.client_id as "clientId", i.client_transaction_id as "clientTransactionId"
+    from ledger.posting_instruction i
+    join unnest(${query.clientTransactions.map((key) => key.clientId)}::text[],
+                ${query.clientTransactions.map((key) => key.clientTransactionId)}::text[]) as wanted (client_id, id)
+      on i.book_id = ${query.bookId} and i.client_id = wanted.client_id and i.client_transaction_id = wanted.id`;
+}

@@ -1,0 +1,31 @@
+import { insertInbox, isKeyParked, parkEvent, type Database, type Transaction } from "@florin/db";
+import { createConsumerGroup, type ConsumerGroup } from "@florin/events";
+import type { Logger } from "@florin/telemetry";
+import type { LedgerWriter } from "../writer/command.js";
+import { accountCloseHandler } from "./account-close.js";
+import { accountOpenHandler } from "./account-open.js";
+
+const MAIN_BOOK = 1;
+
+/** The ledger's group on the accounts stream: commands become durable rows of `ledger.command`; the writer answers by event. */
+export function createAccountCommandsGroup(options: {
+  readonly database: Database;
+  readonly writer: LedgerWriter;
+  readonly logger: Logger;
+}): ConsumerGroup {
+  const { database, writer, logger } = options;
+  const wake = () => writer.wake();
+  return createConsumerGroup({
+    name: "ledger.account-commands",
+    stream: "accounts",
+    logger,
+    transaction: (work) => database.transaction(work),
+    insertInbox: (tx: Transaction, consumer, event) => insertInbox(tx, "ledger", consumer, event),
+    parkEvent: (consumer, event, failure) => parkEvent(database.sql, "ledger", consumer, event, failure),
+    isKeyParked: (parked) => isKeyParked(database.sql, "ledger", parked),
+    handlers: {
+      "account.open": accountOpenHandler(MAIN_BOOK, wake),
+      "account.close": accountCloseHandler(MAIN_BOOK, wake),
+    },
+  });
+}

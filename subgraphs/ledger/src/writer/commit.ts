@@ -1,0 +1,105 @@
+import { applyBatch, deleteCommands, HeadMoved, listProductCatalogue, readWriterState } from "@florin/db/ledger";
+import type { WriterState } from "@florin/db/ledger";
+import { classifyDatabaseError, type Database, type Transaction } from "@florin/db";
+import type { Clock, IdSource, Product, Uuid } from "@florin/kernel";
+import { retry } from "@florin/resilience";
+import { planQuery, toBookView } from "./book-view.js";
+import { CommitDraft } from "./commit-draft.js";
+import type { LedgerCommand, WriterOutcome } from "./command.js";
+import { planCommands } from "./plan-commit.js";
+import { createProductCatalogue, type ProductCatalogue } from "./product-catalogue.js";
+
+/**
+ * One commit: read (one flight) → decide in memory → write (one flight) → COMMIT. Four round trips, whatever the number of
+ * commands. Throws LeaseLost when another process holds the book, and database errors as they are: the caller knows what an
+ * unknown outcome asks for.
+ */
+export interface CommitOptions {
+  readonly database: Database;
+  readonly bookId: number;
+  readonly leaseMs: number;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly products: readonly Product[];
+}
+
+export interface Committed {
+  readonly outcomes: ReadonlyMap<Uuid, WriterOutcome>;
+  readonly outboxPosition: bigint;
+}
+
+/** Fenced: the book's epoch is no longer ours. Nothing of this commit has happened. */
+export class LeaseLost extends Error {
+  override readonly name = "LeaseLost";
+  constructor() {
+    super("Another process holds the book's lease. Hand the commands over to it.");
+  }
+}
+
+export interface Committer {
+  /** @param drained rows of `ledger.command` among the commands; deleted in the same transaction. */
+  commit(epoch: bigint, commands: readonly LedgerCommand[], drained: readonly Uuid[]): Promise<Committed>;
+}
+
+export function createCommitter(options: CommitOptions): Committer {
+  let catalogue: ProductCatalogue | undefined;
+
+  async function commitOnce(
+    epoch: bigint,
+    commands: readonly LedgerCommand[],
+    drained: readonly Uuid[],
+  ): Promise<Committed> {
+    return await options.database.transaction(async (tx) => {
+      const state = await readWriterState(tx, planQuery(options.bookId, commands));
+      if (state.head.epoch !== epoch) throw new LeaseLost();
+      catalogue = await ensureCatalogue(tx, catalogue, state, commands);
+      const draft = new CommitDraft({
+        head: state.head,
+        view: toBookView(state, catalogue),
+        accounts: state.accounts,
+        catalogue,
+        bookedAt: options.clock.now(),
+        ids: options.ids,
+      });
+      const outcomes = planCommands(draft, state, commands);
+      const { bookId, leaseMs } = options;
+      const write = draft.toWrite({
+        bookId,
+        leaseMs,
+        epoch,
+        expectedBatch: state.head.batch,
+        drainedCommandIds: drained,
+      });
+      if (write === undefined) await deleteCommands(tx, drained);
+      else await applyBatch(tx, write);
+      return { outcomes, outboxPosition: draft.outboxPosition };
+    });
+  }
+
+  /** Products are added while we run, by a newer version of this program beside us: read again when something is not there. */
+  async function ensureCatalogue(
+    tx: Transaction,
+    known: ProductCatalogue | undefined,
+    state: WriterState,
+    commands: readonly LedgerCommand[],
+  ): Promise<ProductCatalogue> {
+    const isComplete =
+      known !== undefined &&
+      state.accounts.every(
+        ({ productVersionId }) => productVersionId === null || known.findVersion(productVersionId) !== undefined,
+      ) &&
+      commands.every((command) => command.kind !== "account.open" || known.findLatest(command.product) !== undefined);
+    return isComplete ? known : createProductCatalogue(await listProductCatalogue(tx), options.products);
+  }
+
+  return {
+    commit: (epoch, commands, drained) =>
+      retry(() => commitOnce(epoch, commands, drained), {
+        attempts: 5,
+        baseMs: 5,
+        maxMs: 100,
+        random: Math.random,
+        shouldRetry: (error) => error instanceof HeadMoved || classifyDatabaseError(error) === "not-applied",
+      }),
+  };
+}

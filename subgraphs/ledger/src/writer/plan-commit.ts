@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { answerEventIdOf } from "@florin/db";
+import type { NewOperation, StoredAnswer, StoredOperation, WriterState } from "@florin/db/ledger";
+import type { Uuid } from "@florin/kernel";
+import type { LedgerCommand, OperationRecord, WriterOutcome } from "./command.js";
+import type { CommitDraft } from "./commit-draft.js";
+import { planClosing, planOpening } from "./plan-account.js";
+import { planPosting } from "./plan-posting.js";
+
+/**
+ * Decides every command of a commit, in order, over one draft, and says what each caller is to be told once it is committed.
+ * A command whose effect is there already is a replay (IDEM-3): nothing is added, its stored outcome is the answer.
+ */
+export function planCommands(
+  draft: CommitDraft,
+  state: WriterState,
+  commands: readonly LedgerCommand[],
+): ReadonlyMap<Uuid, WriterOutcome> {
+  const operations = new Map(state.operations.map((operation) => [operation.operationId, operation]));
+  const answers = new Map(state.answers.map((answer) => [answer.eventId, answer]));
+  const outcomes = new Map<Uuid, WriterOutcome>();
+  for (const command of commands) {
+    const stored = operations.get(command.commandId);
+    const answered = answers.get(answerEventIdOf(command.commandId));
+    const outcome =
+      command.kind === "posting"
+        ? ((stored && replayOf(stored, command, state.head.outboxPosition)) ?? planNewPosting(draft, command))
+        : ((answered && toAccountOutcome(command.accountId, answered)) ?? planAccount(draft, command));
+    outcomes.set(command.commandId, outcome);
+  }
+  return outcomes;
+}
+
+function planNewPosting(draft: CommitDraft, command: Extract<LedgerCommand, { kind: "posting" }>): WriterOutcome {
+  const operation = toOperationRecord(planPosting(draft, command));
+  return { kind: "operation", operation, isReplay: false, outboxPosition: draft.outboxPosition };
+}
+
+function planAccount(draft: CommitDraft, command: Exclude<LedgerCommand, { kind: "posting" }>): WriterOutcome {
+  return command.kind === "account.open" ? planOpening(draft, command) : planClosing(draft, command);
+}
+
+/** @param outboxPosition the stream's head when the operation was read: its events stand at or before it. */
+export function replayOf(
+  stored: StoredOperation,
+  command: Pick<LedgerCommand, "fingerprint">,
+  outboxPosition: bigint,
+): WriterOutcome {
+  if (stored.fingerprint !== command.fingerprint) return { kind: "key-reused" };
+  return { kind: "operation", operation: toOperationRecord(stored), isReplay: true, outboxPosition };
+}
+
+const answerPayload = z.object({ code: z.string().optional(), message: z.string().optional() });
+
+export function toAccountOutcome(accountId: Uuid, stored: StoredAnswer): WriterOutcome {
+  const { code, message } = answerPayload.parse(stored.payload);
+  return {
+    kind: "account",
+    accountId,
+    rejection: code === undefined || message === undefined ? undefined : { code, message },
+  };
+}
+
+function toOperationRecord(operation: NewOperation | StoredOperation): OperationRecord {
+  const { operationId, principal, type, status, rejection, accountId, amount, batchId, createdAt, completedAt } =
+    operation;
+  return { operationId, principal, type, status, rejection, accountId, amount, batchId, createdAt, completedAt };
+}
