@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { createAccessLog, type Sealer, type Viewer } from "@florin/auth";
 import { connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
-import { ensureProducts } from "@florin/db/ledger";
+import { ensureProducts, LEDGER_CHANNEL } from "@florin/db/ledger";
 import { createRelay, type Bus, type Consumption, type EventStream, type Relay } from "@florin/events";
 import { createSubgraph, type Subgraph, type SubgraphContext } from "@florin/graph";
 import {
@@ -50,8 +50,6 @@ export interface LedgerArea {
   stop(deadlineMs: number): Promise<void>;
 }
 
-/** Where the writer and every committed batch say that the outbox has grown. */
-const COMMIT_CHANNEL = "florin_ledger";
 const DEFAULT_CONNECTIONS = 16;
 const WRITER_CONNECTIONS = 3;
 /** How long a reader with a consistency token waits for the accounts stream (api.md, "Who is calling"). */
@@ -79,8 +77,8 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
     onCommitted: () => relay.wake(),
   });
   // Batches of another process's writer are told by the database.
-  const hints = await listen(database, COMMIT_CHANNEL, () => relay.wake());
-  const accountCommands = bus.consume(createAccountCommandsGroup({ database, writer, clock, logger }));
+  const hints = await listen(database, LEDGER_CHANNEL, () => relay.wake());
+  const accountCommands = bus.consume(createAccountCommandsGroup({ database, writer, logger }));
   relay.start();
 
   return {
