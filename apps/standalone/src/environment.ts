@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { logLevels, type LogLevel } from "@florin/telemetry";
 import { z } from "zod";
 import { StartError } from "./start-error.js";
 
@@ -12,7 +13,7 @@ export interface Environment {
   readonly databaseUrl: string | undefined;
   readonly isDemo: boolean;
   readonly isProduction: boolean;
-  readonly logLevel: string;
+  readonly logLevel: LogLevel;
 }
 
 const schema = z.object({
@@ -25,7 +26,7 @@ const schema = z.object({
     .optional(),
   FLORIN_DEMO: z.enum(["0", "1"]).default("1"),
   NODE_ENV: z.string().default("development"),
-  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+  LOG_LEVEL: z.enum(logLevels).default("info"),
 });
 
 /** All problems at once, each naming its variable; then StartError. */

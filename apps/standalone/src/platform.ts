@@ -1,11 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createSealer, createServiceTokens, createServiceVerifier, generateServiceKey } from "@florin/auth";
+import { AuthError, createSealer, createServiceTokens, createServiceVerifier, generateServiceKey } from "@florin/auth";
 import { migrate } from "@florin/db";
 import { createInProcessBus } from "@florin/events";
 import { createLiveDoor, startGateway } from "@florin/gateway";
 import { randomIds, systemClock } from "@florin/resilience";
-import { createAccountsArea } from "@florin/subgraph-accounts";
+import { ACCOUNTS_CONSUMER, createAccountsArea, type AccountsArea } from "@florin/subgraph-accounts";
 import { createLedgerArea } from "@florin/subgraph-ledger";
 import { createLogger, createMetrics } from "@florin/telemetry";
 import type { BannerFacts } from "./banner.js";
@@ -33,7 +33,7 @@ export interface Platform {
 
 const ISSUER = "florin";
 /** Groups that must be there before a stream is delivered: an event published to nobody would count as delivered. */
-const expectedGroups = { accounts: ["ledger.account-commands"], ledger: ["accounts.ledger-answers"] };
+const expectedGroups = { accounts: ["ledger.account-commands"], ledger: [ACCOUNTS_CONSUMER] };
 
 type Stop = (deadlineMs: number) => Promise<void>;
 
@@ -104,14 +104,14 @@ async function start(
   stops.push((deadlineMs) => ledger.stop(deadlineMs));
   stops.push((deadlineMs) => bus.stop(deadlineMs));
 
-  let isSeeded = !environment.isDemo;
+  let isSeeded = false;
   const gateway = await startGateway({
     host: environment.host,
     port: environment.port,
     subgraphs: { accounts: accounts.subgraph, ledger: ledger.subgraph },
     serviceTokens,
     verifyViewer: accounts.verifyViewer,
-    exchangeApiKey: accounts.exchangeApiKey,
+    exchangeApiKey: (key) => exchangeApiKey(accounts, key),
     jwks: accounts.jwks,
     sealer,
     logger,
@@ -135,23 +135,35 @@ async function start(
   });
   stops.push((deadlineMs) => gateway.stop(deadlineMs));
 
-  let demo: BannerFacts["demo"];
-  if (environment.isDemo) {
-    onProgress("demo identities");
-    demo = await accounts.seedDemo();
-    await fundDemoWallets(
-      gateway.url,
-      demo.logins.filter((login) => login.hasAccounts).map((login) => login.identifier),
-      demo.password,
-    );
-    isSeeded = true;
-  }
+  const demo = environment.isDemo ? await loadDemo(accounts, gateway.url, onProgress) : undefined;
+  isSeeded = true;
   logger.info({ url: gateway.url, database: database.description }, "ready");
   return {
     url: gateway.url,
     facts: { database: database.description, home: environment.home, demo },
     stop: stopAll,
   };
+}
+
+async function loadDemo(
+  accounts: AccountsArea,
+  url: string,
+  onProgress: (step: string) => void,
+): Promise<BannerFacts["demo"]> {
+  onProgress("demo identities");
+  const { identities, password, partner } = await accounts.seedDemo();
+  const owners = identities.filter((identity) => identity.accountIds.length > 0).map((identity) => identity.email);
+  await fundDemoWallets(url, owners, password);
+  const logins = identities.map(({ email, what }) => ({ identifier: email, what }));
+  return { logins, password, partnerKey: partner.apiKey };
+}
+
+/** The gateway's shape of an exchanged key; a key that opens nothing is a credential that does not hold. */
+async function exchangeApiKey(accounts: AccountsArea, key: string) {
+  const exchanged = await accounts.exchangeApiKey(key);
+  if (exchanged === undefined)
+    throw new AuthError("UNKNOWN_KEY", "This API key opens nothing. Use one that was made here and is not revoked.");
+  return { accessToken: exchanged.token, expiresInSeconds: exchanged.expiresIn };
 }
 
 async function migrateOrExplain(database: RunningDatabase, onProgress: (step: string) => void): Promise<void> {
