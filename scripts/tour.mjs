@@ -230,16 +230,14 @@ async function startPlatform(home, port) {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
-  child.stdout.setEncoding("utf8");
-  for await (const chunk of child.stdout) {
-    output += chunk;
-    const match = /ready on (http:\/\/\S+)/.exec(output);
-    if (match !== null) {
-      child.stdout.resume();
-      return { child, url: match[1] };
-    }
-  }
-  throw new Error(`the platform ended before it was ready:\n${output}`);
+  return new Promise((resolve, reject) => {
+    child.stdout.setEncoding("utf8").on("data", (chunk) => {
+      output += chunk;
+      const match = /ready on (http:\/\/\S+)/.exec(output);
+      if (match !== null) resolve({ child, url: match[1] });
+    });
+    child.once("exit", () => reject(new Error(`the platform ended before it was ready:\n${output}`)));
+  });
 }
 
 async function stop(child, signal) {

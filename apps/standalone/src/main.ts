@@ -29,6 +29,9 @@ async function run(): Promise<void> {
   stopOnSignals(platform);
 }
 
+// Whoever read our output may leave before us; that is no reason to end.
+process.stdout.on("error", () => undefined);
+
 function stopOnSignals(platform: Platform): void {
   let isStopping = false;
   const stop = (): void => {

@@ -3,7 +3,7 @@ import { amountParameter, objectToAvailableBelow, type Product } from "../produc
 
 /** A current account: available may fall to minus the arranged overdraft. */
 export const currentAccount: Product = {
-  code: "current-account",
+  code: "current_account",
   name: "Current account",
   version: "1",
   tside: "LIABILITY",
