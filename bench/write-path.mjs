@@ -6,7 +6,7 @@
 // Prints CPU µs per operation of Node and of PostgreSQL (all its processes, from /proc), by batch size; the last line is JSON.
 import { startLocalPostgres } from "@florin/local-postgres";
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
@@ -14,6 +14,7 @@ import postgres from "postgres";
 
 const operations = Number(process.env.OPERATIONS ?? 20_000);
 const directory = await mkdtemp(join(tmpdir(), "florin-bench-"));
+await chmod(directory, 0o755); // as root, PostgreSQL runs as another user that has to pass through
 const cluster = await startLocalPostgres({ dataDirectory: join(directory, "data"), logFile: join(directory, "log") });
 const sql = postgres(cluster.url, { max: 2, onnotice: () => {} });
 

@@ -6,7 +6,7 @@ import { createClient } from "graphql-ws";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
@@ -248,6 +248,8 @@ async function stop(child, signal) {
 
 async function killAndStartAgain() {
   const home = await mkdtemp(join(tmpdir(), "florin-tour-"));
+  // mkdtemp makes 0700; as root, PostgreSQL runs as another user that has to pass through.
+  await chmod(home, 0o755);
   let platform = await startPlatform(home, 0);
   try {
     base = platform.url;

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../apps/standalone/dist/main.js", import.meta.url));
 const home = mkdtempSync(join(tmpdir(), "florin-start-"));
+chmodSync(home, 0o755); // as root, PostgreSQL runs as another user that has to pass through
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 async function start(environment: Record<string, string>): Promise<{ code: number | null; error: string }> {
@@ -57,7 +58,7 @@ it("says that the database cannot be reached, without its password", async () =>
 
 it("says that the data directory belongs to another version of PostgreSQL", async () => {
   const old = join(home, "old");
-  mkdirSync(join(old, "postgres"), { recursive: true });
-  writeFileSync(join(old, "postgres", "PG_VERSION"), "12\n");
+  mkdirSync(join(old, "postgres", "pgdata"), { recursive: true });
+  writeFileSync(join(old, "postgres", "pgdata", "PG_VERSION"), "12\n");
   expectOneLine(await start({ PORT: "0", FLORIN_HOME: old }), /version 12|PostgreSQL 12/);
 });
