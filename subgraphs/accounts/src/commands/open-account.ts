@@ -1,0 +1,161 @@
+import { mayDo, type Viewer } from "@florin/auth";
+import { appendOutbox, fingerprintOf } from "@florin/db";
+import {
+  claimIdempotencyKey,
+  insertAccount,
+  listAccountsByIds,
+  type AccountRecord,
+  type NewAccount,
+} from "@florin/db/accounts";
+import {
+  assertInput,
+  idempotencyKeyReused,
+  parseCurrency,
+  RequestError,
+  type FieldFault,
+  type Json,
+  type Uuid,
+} from "@florin/kernel";
+import { accountOpen } from "../account-events.js";
+import type { Rejection } from "../account-lifecycle.js";
+import { checkIdempotencyKey, parseName, parseParameters, parseWaitMs } from "../input-checks.js";
+import type { RequestFacts, Services } from "../services.js";
+
+export interface OpenAccountInput {
+  readonly productId: string;
+  readonly currency: string;
+  readonly name?: string | null | undefined;
+  readonly parameters?: unknown;
+  readonly idempotencyKey: string;
+  readonly waitMs?: number | null | undefined;
+}
+
+export interface AccountOutcome {
+  readonly account: AccountRecord;
+  readonly rejection: Rejection | undefined;
+  readonly isReplay: boolean;
+  readonly position: bigint | undefined;
+}
+
+interface OpeningRequest {
+  readonly product: string;
+  readonly currency: string;
+  readonly name: string;
+  readonly parameters: { readonly [name: string]: Json };
+  readonly idempotencyKey: string;
+  readonly waitMs: number;
+}
+
+const MAX_NAME = 100;
+/** A product's id or code; whether there is one, the ledger says. */
+const PRODUCT = /^[A-Za-z0-9_-]{1,100}$/;
+
+/**
+ * Asks the ledger for an account. Row (PENDING), owner, key and command commit together; then a bounded wait for the ledger's
+ * answer. A refusal of the ledger is a result: the account is REJECTED and says why, here and whenever the key comes again.
+ */
+export async function openAccount(
+  services: Services,
+  viewer: Viewer,
+  input: OpenAccountInput,
+  facts: RequestFacts,
+): Promise<AccountOutcome> {
+  if (!mayDo(viewer, "account:open").allowed)
+    throw new RequestError("FORBIDDEN", "Accounts are opened by people. Sign in as the person who is to own it.");
+  return openAccountFor(services, [viewer.principal], input, facts);
+}
+
+/** Of the first owner's key; every owner may use and see the account. */
+export async function openAccountFor(
+  services: Services,
+  owners: readonly [string, ...string[]],
+  input: OpenAccountInput,
+  facts: Pick<RequestFacts, "correlationId" | "timeLeftMs">,
+): Promise<AccountOutcome> {
+  const request = parseOpening(input);
+  const [requester] = owners;
+  const planned: NewAccount = {
+    accountId: services.ids.next(),
+    name: request.name,
+    currency: request.currency,
+    requestedProduct: request.product,
+    parameters: request.parameters,
+    createdAt: services.clock.now(),
+    owners,
+  };
+  const event = accountOpen(services, planned, requester, facts.correlationId);
+  const waitMs = Math.min(request.waitMs, facts.timeLeftMs());
+  const answered = services.answers.expectAccount(planned.accountId, waitMs);
+  const position = services.answers.expectPosition(event.eventId, waitMs);
+  const kept = await services.transact(async (tx) => {
+    const known = await claimIdempotencyKey(tx, {
+      principal: requester,
+      key: request.idempotencyKey,
+      operation: "openAccount",
+      fingerprint: fingerprintOfOpening(request),
+      entityId: planned.accountId,
+      createdAt: planned.createdAt,
+    });
+    if (known !== undefined) return known;
+    await insertAccount(tx, planned);
+    await appendOutbox(tx, "accounts", [event]);
+    return undefined;
+  });
+  if (kept !== undefined) {
+    if (kept.operation !== "openAccount" || kept.fingerprint !== fingerprintOfOpening(request))
+      throw idempotencyKeyReused();
+    return replay(services, kept.entityId, waitMs);
+  }
+  services.wakeRelay();
+  await answered;
+  return { ...(await readOutcome(services, planned.accountId)), isReplay: false, position: await position };
+}
+
+/** Joins the first call when it still waits for the ledger. */
+async function replay(services: Services, accountId: Uuid, waitMs: number): Promise<AccountOutcome> {
+  const answered = services.answers.expectAccount(accountId, waitMs);
+  const present = await readOutcome(services, accountId);
+  if (present.account.status !== "PENDING") return { ...present, isReplay: true, position: undefined };
+  await answered;
+  return { ...(await readOutcome(services, accountId)), isReplay: true, position: undefined };
+}
+
+async function readOutcome(
+  services: Services,
+  accountId: Uuid,
+): Promise<Pick<AccountOutcome, "account" | "rejection">> {
+  const [account] = await listAccountsByIds(services.sql, [accountId]);
+  if (account === undefined) throw new Error(`an account that was written is not there: ${accountId}`);
+  const { rejectionCode: code, rejectionMessage: message } = account;
+  return { account, rejection: code === null || message === null ? undefined : { code, message } };
+}
+
+function parseOpening(input: OpenAccountInput): OpeningRequest {
+  const faults: FieldFault[] = [];
+  const product = input.productId.trim();
+  if (!PRODUCT.test(product))
+    faults.push({
+      path: "input.productId",
+      code: "PRODUCT_INVALID",
+      message: "Send a product's id or its code, such as current_account. The query products lists them.",
+    });
+  const currency = parseCurrency(input.currency);
+  if (currency === undefined)
+    faults.push({
+      path: "input.currency",
+      code: "CURRENCY_UNKNOWN",
+      message: "Not a currency that is registered here. Use an ISO 4217 code such as USD.",
+    });
+  const isNamed = input.name !== undefined && input.name !== null;
+  const name = isNamed ? parseName(input.name ?? "", "input.name", MAX_NAME, faults) : `${currency ?? ""} account`;
+  const parameters = parseParameters(input.parameters, faults);
+  checkIdempotencyKey(input.idempotencyKey, faults);
+  const waitMs = parseWaitMs(input.waitMs, faults);
+  assertInput(faults);
+  if (currency === undefined) throw new Error("an opening without faults has no currency");
+  return { product, currency, name, parameters, idempotencyKey: input.idempotencyKey, waitMs };
+}
+
+function fingerprintOfOpening({ product, currency, name, parameters }: OpeningRequest): string {
+  return fingerprintOf({ product, currency, name, parameters });
+}

@@ -1,0 +1,258 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import {
+  createAccessLog,
+  createTokenIssuer,
+  createTokenVerifier,
+  type JwkSet,
+  type RotationPolicy,
+  type Sealer,
+  type Viewer,
+} from "@florin/auth";
+import { connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
+import { listSessionsRevokedSince } from "@florin/db/accounts";
+import { createRelay, startReplayLoop, type Bus, type EventStream } from "@florin/events";
+import { createSubgraph, type Subgraph } from "@florin/graph";
+import {
+  addMicros,
+  formatId,
+  isUuid,
+  parseInstant,
+  type Clock,
+  type EventEnvelope,
+  type IdSource,
+} from "@florin/kernel";
+import { createBulkhead, withDeadline } from "@florin/resilience";
+import { newCorrelationId, type Logger, type Metrics } from "@florin/telemetry";
+import { z } from "zod";
+import { exchangeApiKey } from "./commands/exchange-api-key.js";
+import { seedDemo, type DemoData } from "./commands/seed-demo.js";
+import { bindCommands, createCatchUp, type AccountsContext } from "./context.js";
+import { createKeyRing, KEY_REFRESH_MS } from "./key-ring.js";
+import { createLedgerAnswers } from "./ledger-answers.js";
+import { createLoginGuard } from "./login-guard.js";
+import { createPasswordHasher } from "./passwords.js";
+import { createReaders } from "./readers.js";
+import { startRepeatingJob } from "./repeating-job.js";
+import { resolvers } from "./resolvers/resolver-map.js";
+import { createRevokedSessions, TOKEN_LIFE_MICROS, type RevokedSessions } from "./revoked-sessions.js";
+import { deriveKey } from "./secret-box.js";
+import type { Services } from "./services.js";
+import { createSessionTokens } from "./session-tokens.js";
+import { ANSWER_CHANNEL } from "./tasks/apply-ledger-answer.js";
+import { FORGET_EVERY_MS, forgetExpired } from "./tasks/forget-expired.js";
+import { createLedgerEventsConsumer, createReplayStore } from "./tasks/ledger-events.js";
+import { createTransact } from "./transact.js";
+
+export { ACCOUNTS_CONSUMER } from "./tasks/ledger-events.js";
+export { DEMO_PARTNER_KEY, DEMO_PASSWORD, type DemoData, type DemoIdentity } from "./commands/seed-demo.js";
+
+export interface AccountsAreaOptions {
+  /** Migrated; the area connects as its own role. */
+  readonly databaseUrl: string;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** 32 random bytes, the same at every start: opens signing keys, peppers passwords. Each use has a key of its own derived from it. */
+  readonly masterKey: Uint8Array;
+  /** `iss` of access tokens. */
+  readonly issuer: string;
+  /** For cursors; shared by the areas. */
+  readonly sealer: Sealer;
+  /** Throws unless the token is a service's for `accounts`. */
+  readonly verifyServiceToken: (token: string) => Promise<unknown>;
+  /** Demo data may be loaded, and one address may load the platform. Never together with `isProduction`. */
+  readonly demo?: boolean | undefined;
+  readonly isProduction?: boolean | undefined;
+  /** Default 10. */
+  readonly maxConnections?: number | undefined;
+  readonly rotationPolicy?: RotationPolicy | undefined;
+  /** Uniform in [0, 1); pauses between retries. Default Math.random. */
+  readonly random?: (() => number) | undefined;
+}
+
+export interface AccountsArea {
+  readonly subgraph: Subgraph;
+  /** What this area publishes, from PostgreSQL. */
+  readonly stream: EventStream;
+  jwks(): Promise<JwkSet>;
+  /** Throws AuthError. */
+  verifyViewer(token: string): Promise<Viewer>;
+  /** undefined: the key opens nothing. `expiresIn` in seconds. */
+  exchangeApiKey(key: string): Promise<{ readonly token: string; readonly expiresIn: number } | undefined>;
+  /** By border id (`ses_…`), for verifiers elsewhere in this process. */
+  readonly revokedSessions: RevokedSessions;
+  /** Needs a running ledger for the wallets to open; waits at most 10 s for each. Throws without `demo`, and in production. */
+  seedDemo(): Promise<DemoData>;
+  health(): Promise<{ readonly ready: boolean; readonly detail: string }>;
+  /** Stop the bus first. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+const MASTER_KEY_BYTES = 32;
+const HASHING = { concurrency: 2, queue: 64, waitMs: 5_000 } as const;
+const ATTEMPTS_PER_ADDRESS = { demo: 100_000, strict: 60 } as const;
+const HEALTH_DEADLINE_MS = 1_000;
+
+/**
+ * The accounts area of one process: people, sessions, keys, ownership.
+ *
+ * Start, in order: connections → signing keys (made at the first start) → sessions that ended lately → consumer of the ledger's
+ * events → relay of the own outbox → jobs. Resolves when it can serve; throws with a remedy when it cannot, nothing left running.
+ */
+export async function createAccountsArea(options: AccountsAreaOptions): Promise<AccountsArea> {
+  if (options.masterKey.length !== MASTER_KEY_BYTES)
+    throw new Error(`the master key has ${options.masterKey.length} bytes; give ${MASTER_KEY_BYTES} random ones`);
+  const database = connectDatabase({
+    url: options.databaseUrl,
+    area: "accounts",
+    applicationName: "florin-accounts",
+    maxConnections: options.maxConnections ?? 10,
+  });
+  try {
+    return await start(options, database);
+  } catch (error) {
+    await database.stop();
+    throw error;
+  }
+}
+
+async function start(options: AccountsAreaOptions, database: Database): Promise<AccountsArea> {
+  const { bus, clock, logger, metrics, masterKey } = options;
+  const { sql } = database;
+  const keyRing = createKeyRing({ database, clock, masterKey, logger, policy: options.rotationPolicy });
+  await keyRing.refresh();
+  const revokedSessions = createRevokedSessions(clock);
+  for (const ended of await listSessionsRevokedSince(sql, addMicros(clock.now(), -TOKEN_LIFE_MICROS)))
+    revokedSessions.add(formatId("session", ended.sessionId), addMicros(ended.revokedAt, TOKEN_LIFE_MICROS));
+
+  const answers = createLedgerAnswers();
+  const store = createOutboxStore(database, "accounts");
+  const relay = createRelay({ store, bus, stream: "accounts", logger, metrics });
+  const issuer = createTokenIssuer({ issuer: options.issuer, clock, activeKey: keyRing.activeKey });
+  const verifier = createTokenVerifier({
+    issuer: options.issuer,
+    jwks: keyRing.jwks,
+    clock,
+    revokedSessions,
+    maxAgeMs: KEY_REFRESH_MS,
+  });
+  const services = createServices(options, database, {
+    issuer,
+    answers,
+    revokedSessions,
+    wakeRelay: () => relay.wake(),
+  });
+
+  const consumer = createLedgerEventsConsumer(database, answers, logger);
+  const consumption = bus.consume(consumer);
+  const replays = startReplayLoop({ group: consumer, store: createReplayStore(database), logger });
+  const untap = bus.tap("accounts", (event) => {
+    answers.settlePosition(event.eventId, event.position);
+    noteRevocation(event, revokedSessions);
+  });
+  const listening = await listen(database, ANSWER_CHANNEL, (accountId) => {
+    if (isUuid(accountId)) answers.settleAccount(accountId);
+  });
+  relay.start();
+  const jobs = [
+    startRepeatingJob("refresh-signing-keys", KEY_REFRESH_MS, keyRing.refresh, logger),
+    startRepeatingJob("forget-expired", FORGET_EVERY_MS, () => forgetExpired(sql, clock), logger),
+  ];
+  const accessLog = createAccessLog({
+    clock,
+    write: ({ at, ...entry }) => logger.info({ access: { ...entry, at: at.toString() } }, "access decision"),
+  });
+
+  const subgraph = createSubgraph<AccountsContext>({
+    name: "accounts",
+    typeDefs: readFileSync(new URL("../schema.graphql", import.meta.url), "utf8"),
+    resolvers,
+    verifyServiceToken: options.verifyServiceToken,
+    verifyViewer: verifier.verify,
+    buildContext: (base) => {
+      const caughtUp = createCatchUp(base, (position, deadlineMs) => consumption.reached(position, deadlineMs));
+      const readers = createReaders({ sql, viewer: base.viewer, sealer: options.sealer, accessLog, caughtUp });
+      return { ...base, readers, commands: bindCommands(services, base) };
+    },
+    logger,
+  });
+
+  return {
+    subgraph,
+    stream: store,
+    jwks: keyRing.jwks,
+    verifyViewer: verifier.verify,
+    exchangeApiKey: (key) => exchangeApiKey({ sql, clock, issuer }, key),
+    revokedSessions,
+    seedDemo: async () => {
+      if (options.isProduction === true || options.demo !== true)
+        throw new Error("demo identities have published passwords; start with demo data on, and never in production");
+      return seedDemo(services, newCorrelationId());
+    },
+    health: () => checkHealth(database),
+    stop: async (deadlineMs) => {
+      answers.stop();
+      untap();
+      await Promise.all([...jobs.map((job) => job.stop()), replays.stop(deadlineMs), relay.stop(deadlineMs)]);
+      await listening.stop();
+      await database.stop();
+    },
+  };
+}
+
+function createServices(
+  options: AccountsAreaOptions,
+  database: Database,
+  parts: Pick<Services, "answers" | "revokedSessions" | "wakeRelay"> & {
+    readonly issuer: Parameters<typeof createSessionTokens>[0]["issuer"];
+  },
+): Services {
+  const { clock, ids, logger, masterKey } = options;
+  const { issuer, answers, revokedSessions, wakeRelay } = parts;
+  return {
+    sql: database.sql,
+    transact: createTransact(database, logger, options.random ?? Math.random),
+    clock,
+    ids,
+    logger,
+    passwords: createPasswordHasher(deriveKey(masterKey, "password-pepper"), createBulkhead(HASHING)),
+    guard: createLoginGuard({
+      sql: database.sql,
+      clock,
+      subjectKey: deriveKey(masterKey, "login-subject"),
+      attemptsPerAddress: options.demo === true ? ATTEMPTS_PER_ADDRESS.demo : ATTEMPTS_PER_ADDRESS.strict,
+    }),
+    tokens: createSessionTokens({
+      issuer,
+      clock,
+      ids,
+      randomBytes,
+      successorSecret: deriveKey(masterKey, "refresh-successor"),
+    }),
+    revokedSessions,
+    answers,
+    wakeRelay,
+  };
+}
+
+const revocation = z.object({ sessionId: z.string(), until: z.string() });
+
+/** Also of other processes: the event passes here whoever wrote it. */
+function noteRevocation(event: EventEnvelope, revokedSessions: RevokedSessions): void {
+  if (event.type !== "session.revoked") return;
+  const { sessionId, until } = revocation.parse(event.payload);
+  const end = parseInstant(until);
+  if (end !== undefined) revokedSessions.add(sessionId, end);
+}
+
+async function checkHealth(database: Database): Promise<{ readonly ready: boolean; readonly detail: string }> {
+  try {
+    await withDeadline(Promise.resolve(database.sql`select 1`), HEALTH_DEADLINE_MS, "asking the accounts database");
+    return { ready: true, detail: "accounts: database answers" };
+  } catch {
+    return { ready: false, detail: "accounts: the database does not answer" };
+  }
+}
