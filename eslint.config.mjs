@@ -5,7 +5,10 @@ export default tseslint.config(
   { ignores: ["**/dist/**", "**/__generated__/**", "node_modules/**", "coverage/**", "**/*.mjs", "**/*.cjs"] },
   {
     files: ["**/*.ts"],
-    languageOptions: { parser: tseslint.parser, parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parser: tseslint.parser,
+      parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname },
+    },
     plugins: { "@typescript-eslint": tseslint.plugin },
     rules: {
       "@typescript-eslint/no-floating-promises": "error",
@@ -15,11 +18,15 @@ export default tseslint.config(
       "@typescript-eslint/consistent-type-imports": ["error", { disallowTypeAnnotations: false }],
       eqeqeq: ["error", "always"],
       "no-console": "error",
-      "no-restricted-globals": ["error", { name: "parseFloat", message: "Money and counts are never floats here. Use parseDecimal of @florin/kernel." }],
+      "no-restricted-globals": [
+        "error",
+        { name: "parseFloat", message: "Money and counts are never floats here. Use parseDecimal of @florin/kernel." },
+      ],
       "no-restricted-syntax": [
         "error",
         {
-          selector: "CallExpression[callee.name='Number'] > .arguments[name=/[aA]mount|[bB]alance|[mM]oney|[pP]rice|[fF]ee|Minor$/]",
+          selector:
+            "CallExpression[callee.name='Number'] > .arguments[name=/[aA]mount|[bB]alance|[mM]oney|[pP]rice|[fF]ee|Minor$/]",
           message: "Money is never a number (MON-1). Keep the bigint.",
         },
         {
@@ -29,6 +36,9 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ["**/src/environment.ts", "**/test/**", "packages/testkit/**"], rules: { "no-restricted-syntax": "off", "no-console": "off" } },
+  {
+    files: ["**/src/environment.ts", "**/test/**", "packages/testkit/**"],
+    rules: { "no-restricted-syntax": "off", "no-console": "off" },
+  },
   { files: ["apps/cli/**"], rules: { "no-console": "off" } },
 );

@@ -5,7 +5,10 @@ const shared = {
   extensionsToTreatAsEsm: [".ts"],
   resolver: "<rootDir>/scripts/jest-resolver.cjs",
   transform: {
-    "^.+\\.ts$": ["@swc/jest", { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "es6" } }],
+    "^.+\\.ts$": [
+      "@swc/jest",
+      { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "es6" } },
+    ],
   },
   modulePathIgnorePatterns: ["/dist/"],
   testTimeout: 60_000,

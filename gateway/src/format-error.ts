@@ -1,6 +1,7 @@
 import type { FieldFault } from "@florin/kernel";
 import { isRequestErrorCode } from "@florin/graph";
-import { GraphQLError, type GraphQLFormattedError } from "graphql";
+import type { GraphQLError } from "graphql";
+import { type GraphQLFormattedError } from "graphql";
 
 /** Codes of the transport, beside the request errors of the contract. */
 const transportCodes = new Set(["GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "SLOW_CONSUMER"]);
