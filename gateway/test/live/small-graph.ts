@@ -5,7 +5,7 @@ import { ROUTER_SUPPORTED_SUPERGRAPH_FEATURES, Supergraph } from "@apollo/federa
 import { QueryPlanner } from "@apollo/query-planner";
 import { buildSubgraphSchema } from "@apollo/subgraph";
 import { execute, GraphQLError, parse, type GraphQLSchema } from "graphql";
-import type { LiveSnapshot } from "../../src/live/index.js";
+import type { LiveSnapshot } from "../../src/live/live-execution.js";
 
 type Resolvers = Parameters<typeof buildSubgraphSchema>[0] extends infer Modules
   ? Modules extends { resolvers?: infer R }
