@@ -1,0 +1,358 @@
+import fc from "fast-check";
+import { addLeg, coordinateKey, NO_TOTALS, type Totals } from "./balance.js";
+import {
+  clientTransactionKey,
+  decideBatch,
+  netsOf,
+  type AccountState,
+  type BatchDecision,
+  type BookView,
+  type DecidedLeg,
+} from "./batch.js";
+import type { CurrencyCode } from "./currency.js";
+import { asUuid, type Uuid } from "./ids.js";
+import { instantFromMicros, type Instant } from "./instant.js";
+import { expandInstruction, instructionTypes, type Instruction } from "./instruction.js";
+import { formatMinor, parseDecimal, type Amount, type Money } from "./money.js";
+import type { Product } from "./product.js";
+import { currentAccount } from "./products/current-account.js";
+import { wallet } from "./products/wallet.js";
+import { refusalCodes, refuse } from "./refusal.js";
+
+const USD = "USD" as CurrencyCode;
+const EUR = "EUR" as CurrencyCode;
+const OPENED = instantFromMicros(1_000n);
+const NOW = instantFromMicros(2_000n);
+const id = (n: number): Uuid => asUuid(`00000000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`);
+const money = (amount: string, currency = USD): Money => ({ amount: parseDecimal(amount, 7) as Amount, currency });
+
+const ADA = id(1);
+const BO = id(2);
+const CASH = id(9);
+const NOBODY = id(404);
+
+function account(accountId: Uuid, more: Partial<AccountState> = {}): AccountState {
+  return {
+    accountId,
+    tside: "LIABILITY",
+    status: "OPEN",
+    denomination: USD,
+    openedAt: OPENED,
+    product: wallet,
+    parameters: {},
+    accountSeq: 0n,
+    totals: new Map(),
+    ...more,
+  };
+}
+
+function viewOf(...accounts: readonly AccountState[]): BookView {
+  return { accounts: new Map(accounts.map((one) => [one.accountId, one])), clientTransactions: new Set() };
+}
+
+function newView(more: Partial<AccountState> = {}): BookView {
+  return viewOf(account(ADA, more), account(BO), account(CASH, { tside: "ASSET", product: undefined }));
+}
+
+const instruct = (
+  type: Instruction["type"],
+  target: Uuid,
+  counterparty: Uuid,
+  amount: string,
+  more: Partial<Instruction> = {},
+): Instruction => ({ type, target, counterparty, money: money(amount), advice: false, ...more });
+const deposit = (amount: string, more: Partial<Instruction> = {}) =>
+  instruct("INBOUND_HARD_SETTLEMENT", ADA, CASH, amount, more);
+const withdraw = (amount: string, more: Partial<Instruction> = {}) =>
+  instruct("OUTBOUND_HARD_SETTLEMENT", ADA, CASH, amount, more);
+const transfer = (amount: string, more: Partial<Instruction> = {}) => instruct("TRANSFER", ADA, BO, amount, more);
+
+let batches = 0;
+function decide(view: BookView, instructions: readonly Instruction[], valueAt: Instant = NOW): BatchDecision {
+  return decideBatch(view, {
+    operationId: `op_${++batches}`,
+    clientId: "client",
+    valueAt,
+    bookedAt: NOW,
+    instructions,
+  });
+}
+const codesOf = (decision: BatchDecision) =>
+  decision.kind === "accepted" ? [] : decision.violations.map(({ code, instructionIndex }) => [code, instructionIndex]);
+function shows(view: BookView, accountId: Uuid): string {
+  const state = view.accounts.get(accountId)!;
+  const { committed, pendingIn, pendingOut, available } = netsOf(state, state.totals);
+  return [committed, pendingIn, pendingOut, available].map((amount) => formatMinor(amount, USD)).join(" ");
+}
+
+describe("instructions and their legs (§2.3)", () => {
+  test.each([
+    ["INBOUND_HARD_SETTLEMENT", "CREDIT", "DEBIT"],
+    ["OUTBOUND_HARD_SETTLEMENT", "DEBIT", "CREDIT"],
+    ["TRANSFER", "DEBIT", "CREDIT"],
+  ] as const)("%s: target %s, counterparty %s, COMMITTED at DEFAULT", (type, targetSide, counterpartySide) => {
+    const where = { address: "DEFAULT", asset: "COMMERCIAL_BANK_MONEY", denomination: USD, phase: "COMMITTED" };
+    expect(expandInstruction(instruct(type, ADA, BO, "5.00"))).toEqual([
+      { ...where, accountId: ADA, side: targetSide, amount: 50_000_000n },
+      { ...where, accountId: BO, side: counterpartySide, amount: 50_000_000n },
+    ]);
+  });
+});
+
+describe("golden vectors", () => {
+  test("deposit, withdrawal, transfer: committed, pending in, pending out, available", () => {
+    const view = newView();
+    decide(view, [deposit("500.00")]);
+    expect(shows(view, ADA)).toBe("500.00 0.00 0.00 500.00");
+    expect(shows(view, CASH)).toBe("500.00 0.00 0.00 500.00"); // an asset: debits count
+    decide(view, [withdraw("120.00"), transfer("80.00")]);
+    expect(shows(view, ADA)).toBe("300.00 0.00 0.00 300.00");
+    expect(shows(view, BO)).toBe("80.00 0.00 0.00 80.00");
+    expect(shows(view, CASH)).toBe("380.00 0.00 0.00 380.00");
+  });
+
+  test("PI-2: a hold lowers available, money on its way in does not raise it", () => {
+    const at = (phase: "COMMITTED" | "PENDING_IN" | "PENDING_OUT") =>
+      coordinateKey({ address: "DEFAULT", asset: "COMMERCIAL_BANK_MONEY", denomination: USD, phase });
+    const totals = new Map<string, Totals>([
+      [at("COMMITTED"), { totalDebit: 0n as Amount, totalCredit: money("500.00").amount }],
+      [at("PENDING_OUT"), { totalDebit: money("100.00").amount, totalCredit: 0n as Amount }],
+      [at("PENDING_IN"), { totalDebit: 0n as Amount, totalCredit: money("200.00").amount }],
+    ]);
+    const view = newView({ totals, accountSeq: 3n });
+    expect(shows(view, ADA)).toBe("500.00 200.00 -100.00 400.00");
+    expect(codesOf(decide(view, [withdraw("400.01")]))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
+    expect(decide(view, [withdraw("400.00")]).kind).toBe("accepted");
+  });
+
+  test("each leg carries its account's next sequence and the balance after it", () => {
+    const view = newView();
+    const decision = decide(view, [deposit("10.00"), transfer("4.00"), transfer("1.00")]);
+    const legs = decision.kind === "accepted" ? decision.legs : [];
+    expect(
+      legs
+        .filter((leg) => leg.accountId === ADA)
+        .map((leg) => [leg.ordinal, leg.accountSeq, formatMinor(leg.after.committed, USD)]),
+    ).toEqual([
+      [0, 1n, "10.00"],
+      [1, 2n, "6.00"],
+      [2, 3n, "5.00"],
+    ]);
+    expect(view.accounts.get(ADA)!.accountSeq).toBe(3n);
+  });
+});
+
+describe("refusals, in order of precedence", () => {
+  const closed = { status: "CLOSED" } as const;
+  const euros = { denomination: EUR };
+  test.each<[string, Partial<AccountState>, readonly Instruction[], readonly [string, number][]]>([
+    ["zero", {}, [deposit("0.00")], [["AMOUNT_NOT_POSITIVE", 0]]],
+    ["more digits than the currency", {}, [deposit("0.001")], [["AMOUNT_SCALE", 0]]],
+    ["an unknown account", {}, [deposit("1.00", { target: NOBODY })], [["ACCOUNT_NOT_FOUND", 0]]],
+    [
+      "an account that a reference did not name",
+      {},
+      [deposit("1.00", { target: undefined })],
+      [["ACCOUNT_NOT_FOUND", 0]],
+    ],
+    ["an unknown recipient", {}, [transfer("1.00", { counterparty: NOBODY })], [["RECIPIENT_NOT_FOUND", 0]]],
+    ["a closed account", closed, [deposit("1.00")], [["ACCOUNT_NOT_OPEN", 0]]],
+    ["an account that is not open yet", { status: "PENDING" }, [deposit("1.00")], [["ACCOUNT_NOT_OPEN", 0]]],
+    ["the same account twice", {}, [transfer("1.00", { counterparty: ADA })], [["SAME_ACCOUNT", 0]]],
+    ["another currency", euros, [deposit("1.00")], [["CURRENCY_MISMATCH", 0]]],
+    [
+      "all of one instruction at once",
+      { ...closed, ...euros },
+      [transfer("1.00", { counterparty: ADA })],
+      [
+        ["ACCOUNT_NOT_OPEN", 0],
+        ["SAME_ACCOUNT", 0],
+        ["CURRENCY_MISMATCH", 0],
+      ],
+    ],
+    [
+      "of several instructions, the gravest first",
+      {},
+      [withdraw("1.00"), transfer("1.00", { counterparty: ADA }), deposit("1.00", { target: NOBODY })],
+      [
+        ["ACCOUNT_NOT_FOUND", 2],
+        ["SAME_ACCOUNT", 1],
+        ["INSUFFICIENT_FUNDS", 0],
+      ],
+    ],
+    [
+      "a client transaction id twice in a batch",
+      {},
+      [deposit("1.00", { clientTransactionId: "a" }), deposit("1.00", { clientTransactionId: "a" })],
+      [["CLIENT_TRANSACTION_CLOSED", 1]],
+    ],
+    [
+      "an id that only the ledger makes",
+      {},
+      [deposit("1.00", { clientTransactionId: "op_1:0" })],
+      [["CLIENT_TRANSACTION_RESERVED", 0]],
+    ],
+  ])("%s", (_what, ada, instructions, expected) => {
+    const view = newView(ada);
+    expect(codesOf(decide(view, instructions))).toEqual(expected);
+    expect(view.accounts.get(ADA)!.accountSeq).toBe(0n); // nothing has moved
+  });
+
+  test("value times outside of [opening, booking] (T-2)", () => {
+    const late = instantFromMicros(2_001n);
+    expect(codesOf(decide(newView(), [deposit("1.00")], late))).toEqual([["VALUE_IN_FUTURE", 0]]);
+    const early = instantFromMicros(999n);
+    expect(codesOf(decide(newView(), [deposit("1.00")], early))).toEqual([["BEFORE_OPENING", 0]]);
+    expect(decide(newView(), [deposit("1.00")], OPENED).kind).toBe("accepted");
+  });
+
+  test("a client transaction id is used up by an accepted batch and not by a refused one", () => {
+    const view = newView();
+    const named = withdraw("5.00", { clientTransactionId: "order-1" });
+    expect(codesOf(decide(view, [named]))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
+    decide(view, [deposit("10.00")]);
+    expect(decide(view, [named]).kind).toBe("accepted");
+    expect(codesOf(decide(view, [named]))).toEqual([["CLIENT_TRANSACTION_CLOSED", 0]]);
+    expect(view.clientTransactions.has(clientTransactionKey("client", "order-1"))).toBe(true);
+  });
+
+  test("each code has a sentence that ends and says what to do", () => {
+    for (const code of refusalCodes) expect(refuse(code).message).toMatch(/^.+\. .+\.$|^.+\.$/);
+  });
+});
+
+describe("products", () => {
+  test("a wallet's later instruction may spend what an earlier one brought, not the other way round (PIB-2)", () => {
+    expect(decide(newView(), [deposit("5.00"), transfer("5.00")]).kind).toBe("accepted");
+    expect(codesOf(decide(newView(), [transfer("5.00"), deposit("5.00")]))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
+  });
+
+  test("a current account goes to its arranged overdraft and no further; a credit below it is taken (BAL-3)", () => {
+    const view = newView({ product: currentAccount, parameters: { arrangedOverdraft: "50.00" } });
+    expect(codesOf(decide(view, [withdraw("50.01")]))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
+    expect(decide(view, [withdraw("50.00")]).kind).toBe("accepted");
+    view.accounts.set(ADA, { ...view.accounts.get(ADA)!, parameters: { arrangedOverdraft: "0.00" } });
+    expect(decide(view, [deposit("1.00")]).kind).toBe("accepted");
+    expect(codesOf(decide(view, [withdraw("0.01")]))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
+  });
+
+  test("a hook is asked once a batch and sees all instructions of its account (PIB-2)", () => {
+    const seen: number[][] = [];
+    const curious: Product = {
+      ...wallet,
+      prePosting: ({ instructions }) => {
+        seen.push(instructions.map(({ index }) => index));
+        return [];
+      },
+    };
+    decide(newView({ product: curious }), [deposit("1.00"), instruct("TRANSFER", BO, CASH, "0.00"), transfer("1.00")]);
+    expect(seen).toEqual([[0, 2]]);
+  });
+
+  test("without a hook available may not fall below zero (BAL-1, fail closed)", () => {
+    const { prePosting: _none, ...bare } = wallet;
+    expect(codesOf(decide(newView({ product: bare }), [withdraw("1.00")]))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
+  });
+
+  test("an advice is noted and not refused for lack of funds; a rule of the product still refuses (PI-4)", () => {
+    const advice = withdraw("5.00", { advice: true });
+    expect(decide(newView(), [advice])).toMatchObject({
+      kind: "accepted",
+      acceptedDespite: [{ instructionIndex: 0, code: "INSUFFICIENT_FUNDS" }],
+    });
+    const strict: Product = {
+      ...wallet,
+      prePosting: () => [{ instructionIndex: 0, kind: "rule", ...refuse("CONTRACT_REJECTED") }],
+    };
+    expect(codesOf(decide(newView({ product: strict }), [advice]))).toEqual([["CONTRACT_REJECTED", 0]]);
+    expect(codesOf(decide(newView({ status: "CLOSED" }), [advice]))).toEqual([["ACCOUNT_NOT_OPEN", 0]]);
+  });
+});
+
+describe("for any sequence of batches", () => {
+  const instructions = fc
+    .record({
+      type: fc.constantFrom(...instructionTypes),
+      from: fc.integer({ min: 0, max: 4 }),
+      to: fc.integer({ min: 0, max: 4 }),
+      cents: fc.bigInt({ min: 0n, max: 5_000n }),
+      advice: fc.constant(false),
+    })
+    .map(({ type, from, to, cents, advice }): Instruction => ({
+      type,
+      target: id(from + 1),
+      counterparty: type === "TRANSFER" ? id(to + 1) : CASH,
+      money: { amount: (cents * 100_000n) as Amount, currency: USD },
+      advice,
+    }));
+  const sequences = fc.array(fc.array(instructions, { minLength: 1, maxLength: 4 }), { maxLength: 30 });
+
+  // Four wallets; the fifth id is not there.
+  const fourWallets = () =>
+    viewOf(...[1, 2, 3, 4].map((n) => account(id(n))), account(CASH, { tside: "ASSET", product: undefined }));
+  const run = (sequence: readonly (readonly Instruction[])[]) => {
+    const view = fourWallets();
+    const decisions = sequence.map((batch, index) =>
+      decideBatch(view, {
+        operationId: `op_${index}`,
+        clientId: "c",
+        valueAt: NOW,
+        bookedAt: NOW,
+        instructions: batch,
+      }),
+    );
+    const legs = decisions.flatMap((decision) => (decision.kind === "accepted" ? decision.legs : []));
+    return { view, decisions, legs };
+  };
+
+  test("debits equal credits per asset, denomination and phase (INV-1)", () => {
+    fc.assert(
+      fc.property(sequences, (sequence) => {
+        const sum = run(sequence).legs.reduce(
+          (total, leg) => total + (leg.side === "DEBIT" ? leg.amount : -leg.amount),
+          0n,
+        );
+        expect(sum).toBe(0n);
+      }),
+    );
+  });
+
+  test("balances are the fold of the legs, and sequences have no gap (INV-2, INV-4)", () => {
+    fc.assert(
+      fc.property(sequences, (sequence) => {
+        const { view, legs } = run(sequence);
+        for (const state of view.accounts.values()) {
+          const own = legs.filter((leg) => leg.accountId === state.accountId);
+          expect(own.map((leg) => leg.accountSeq)).toEqual(own.map((_, index) => BigInt(index + 1)));
+          expect(new Map(state.totals)).toEqual(fold(own));
+          expect(own.at(-1)?.after ?? netsOf(state, new Map())).toEqual(netsOf(state, state.totals));
+        }
+      }),
+    );
+  });
+
+  test("no wallet is below zero after any leg", () => {
+    fc.assert(
+      fc.property(sequences, (sequence) => {
+        for (const leg of run(sequence).legs) if (leg.accountId !== CASH) expect(leg.after.available >= 0n).toBe(true);
+      }),
+    );
+  });
+
+  test("the same batches give the same decisions, and a refused batch leaves no trace", () => {
+    fc.assert(
+      fc.property(sequences, (sequence) => {
+        const first = run(sequence);
+        expect(run(sequence).decisions).toEqual(first.decisions);
+        const onlyAccepted = sequence.filter((_, index) => first.decisions[index]!.kind === "accepted");
+        expect(run(onlyAccepted).view.accounts).toEqual(first.view.accounts);
+      }),
+    );
+  });
+
+  function fold(legs: readonly DecidedLeg[]): Map<string, Totals> {
+    const totals = new Map<string, Totals>();
+    for (const leg of legs) totals.set(coordinateKey(leg), addLeg(totals.get(coordinateKey(leg)) ?? NO_TOTALS, leg));
+    return totals;
+  }
+});
