@@ -21,7 +21,7 @@ const faults = [
   [
     "through-the-door",
     "subgraphs/ledger/src/fault.ts",
-    'import type { Sql } from "../../../packages/db/src/connect.js";',
+    'import type { Sql } from "../../../packages/db/src/connect-database.js";',
   ],
   ["tests-stay-outside", "subgraphs/ledger/src/fault.ts", 'import "@florin/testkit";'],
   [
