@@ -10,6 +10,7 @@ import { register, type RegisterInput, type RegisterOutcome } from "./commands/r
 import type { Readers } from "./readers.js";
 import type { RequestFacts, Services } from "./services.js";
 import type { SignedIn } from "./signed-in.js";
+import { orUnavailable } from "./transact.js";
 
 /** What resolvers are given: who asks, what can be read, what can be done. */
 export interface AccountsContext extends SubgraphContext {
@@ -37,13 +38,14 @@ export function bindCommands(services: Services, base: SubgraphContext): Command
     clientAddress: base.clientAddress,
     timeLeftMs: () => Math.max(0, base.deadlineAt - performance.now() - ANSWER_RESERVE_MS),
   };
+  const run = <T>(command: () => Promise<T>) => orUnavailable(services.logger, command);
   return {
-    register: (input) => register(services, input, facts),
-    login: (input) => login(services, input, facts),
-    refreshSession: (refreshToken) => refreshSession(services, refreshToken, facts),
-    logout: () => logout(services, viewerOf(base), facts),
-    openAccount: (input) => openAccount(services, viewerOf(base), input, facts),
-    closeAccount: (input) => closeAccount(services, viewerOf(base), input, facts),
+    register: (input) => run(() => register(services, input, facts)),
+    login: (input) => run(() => login(services, input, facts)),
+    refreshSession: (refreshToken) => run(() => refreshSession(services, refreshToken, facts)),
+    logout: () => run(() => logout(services, viewerOf(base), facts)),
+    openAccount: (input) => run(() => openAccount(services, viewerOf(base), input, facts)),
+    closeAccount: (input) => run(() => closeAccount(services, viewerOf(base), input, facts)),
   };
 }
 

@@ -7,6 +7,7 @@ import {
   type JwkSet,
   type RotationPolicy,
   type Sealer,
+  type TokenVerifier,
   type Viewer,
 } from "@florin/auth";
 import { connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
@@ -146,6 +147,14 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
     wakeRelay: () => relay.wake(),
   });
 
+  const listening = await listen(database, ANSWER_CHANNEL, (accountId) => {
+    if (isUuid(accountId)) answers.settleAccount(accountId);
+  });
+  const subgraph = buildSubgraph(options, services, verifier, (position, deadlineMs) =>
+    consumption.reached(position, deadlineMs),
+  );
+
+  // Nothing fails from here on: what runs by itself is begun last.
   const consumer = createLedgerEventsConsumer(database, answers, logger);
   const consumption = bus.consume(consumer);
   const replays = startReplayLoop({ group: consumer, store: createReplayStore(database), logger });
@@ -153,32 +162,11 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
     answers.settlePosition(event.eventId, event.position);
     noteRevocation(event, revokedSessions);
   });
-  const listening = await listen(database, ANSWER_CHANNEL, (accountId) => {
-    if (isUuid(accountId)) answers.settleAccount(accountId);
-  });
   relay.start();
   const jobs = [
     startRepeatingJob("refresh-signing-keys", KEY_REFRESH_MS, keyRing.refresh, logger),
     startRepeatingJob("forget-expired", FORGET_EVERY_MS, () => forgetExpired(sql, clock), logger),
   ];
-  const accessLog = createAccessLog({
-    clock,
-    write: ({ at, ...entry }) => logger.info({ access: { ...entry, at: at.toString() } }, "access decision"),
-  });
-
-  const subgraph = createSubgraph<AccountsContext>({
-    name: "accounts",
-    typeDefs: readFileSync(new URL("../schema.graphql", import.meta.url), "utf8"),
-    resolvers,
-    verifyServiceToken: options.verifyServiceToken,
-    verifyViewer: verifier.verify,
-    buildContext: (base) => {
-      const caughtUp = createCatchUp(base, (position, deadlineMs) => consumption.reached(position, deadlineMs));
-      const readers = createReaders({ sql, viewer: base.viewer, sealer: options.sealer, accessLog, caughtUp });
-      return { ...base, readers, commands: bindCommands(services, base) };
-    },
-    logger,
-  });
 
   return {
     subgraph,
@@ -203,6 +191,33 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
   };
 }
 
+function buildSubgraph(
+  options: AccountsAreaOptions,
+  services: Services,
+  verifier: TokenVerifier,
+  reached: (position: bigint, deadlineMs: number) => Promise<boolean>,
+): Subgraph {
+  const { logger, clock, sealer } = options;
+  const { sql } = services;
+  const accessLog = createAccessLog({
+    clock,
+    write: ({ at, ...entry }) => logger.info({ access: { ...entry, at: at.toString() } }, "access decision"),
+  });
+  return createSubgraph<AccountsContext>({
+    name: "accounts",
+    typeDefs: readFileSync(new URL("../schema.graphql", import.meta.url), "utf8"),
+    resolvers,
+    verifyServiceToken: options.verifyServiceToken,
+    verifyViewer: verifier.verify,
+    buildContext: (base) => {
+      const caughtUp = createCatchUp(base, reached);
+      const readers = createReaders({ sql, viewer: base.viewer, sealer, accessLog, caughtUp, logger });
+      return { ...base, readers, commands: bindCommands(services, base) };
+    },
+    logger,
+  });
+}
+
 function createServices(
   options: AccountsAreaOptions,
   database: Database,
@@ -214,7 +229,7 @@ function createServices(
   const { issuer, answers, revokedSessions, wakeRelay } = parts;
   return {
     sql: database.sql,
-    transact: createTransact(database, logger, options.random ?? Math.random),
+    transact: createTransact(database, options.random ?? Math.random),
     clock,
     ids,
     logger,

@@ -5,7 +5,7 @@ const PRINTABLE_KEY = /^[\x21-\x7e]{1,255}$/;
 const MAX_WAIT_MS = 10_000;
 const DEFAULT_WAIT_MS = 1_500;
 const MAX_PARAMETER_CHARACTERS = 4_096;
-// eslint-disable-next-line no-control-regex -- control characters are what this refuses
+
 const CONTROL = /[\u0000-\u001f\u007f\u2028\u2029]/;
 
 export function checkIdempotencyKey(key: string, faults: FieldFault[]): void {

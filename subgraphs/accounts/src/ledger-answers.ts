@@ -4,12 +4,17 @@ import type { Uuid } from "@florin/kernel";
 /**
  * People who wait for the ledger's answer about an account, and for the number that the relay gives to their event.
  *
- * Who waits starts to wait before the transaction that asks, so that the news cannot come between. The answer itself is read from
- * the account's row: a wake-up says only that it is worth a look.
+ * A wake-up says only that the account is worth a look (it may be late news of something else): whoever waits looks, and waits on when
+ * the answer is not there. Waiting begins before the look, so that the news cannot come between.
  */
 export interface LedgerAnswers {
-  /** Starts to wait for the answer about an account. */
-  expectAccount(accountId: Uuid, waitMs: number): Promise<void>;
+  /** What `read` gives as soon as it is not pending any more, or at the end of `waitMs` as it is then. */
+  waitForAccount<T>(
+    accountId: Uuid,
+    waitMs: number,
+    read: () => Promise<T>,
+    isPending: (present: T) => boolean,
+  ): Promise<T>;
   /** Starts to wait for the position of an event, for a consistency token. */
   expectPosition(eventId: Uuid, waitMs: number): Promise<bigint | undefined>;
   /** Called by the consumer of the ledger's events, after its commit. */
@@ -26,7 +31,16 @@ export function createLedgerAnswers(): LedgerAnswers {
   const accounts: Waiters<true> = createWaiters();
   const positions: Waiters<bigint> = createWaiters();
   return {
-    expectAccount: async (accountId, waitMs) => void (await accounts.wait(accountId, waitMs)),
+    waitForAccount: async (accountId, waitMs, read, isPending) => {
+      const end = performance.now() + waitMs;
+      for (;;) {
+        const news = accounts.wait(accountId, end - performance.now());
+        const present = await read();
+        if (!isPending(present)) return present;
+        // Nothing came in time, or no more may wait here, or the process stops: as it is now.
+        if ((await news) === undefined) return read();
+      }
+    },
     expectPosition: (eventId, waitMs) => positions.wait(eventId, Math.max(waitMs, POSITION_WAIT_MS)),
     settleAccount: (accountId) => void accounts.settle(accountId, true),
     settlePosition: (eventId, position) => void positions.settle(eventId, position),

@@ -9,8 +9,10 @@ import {
   type AccountRecord,
   type UserRecord,
 } from "@florin/db/accounts";
-import { asUuid, assertInput, formatId, isUuid, notFound, parseId, type Uuid } from "@florin/kernel";
+import { asUuid, assertInput, isUuid, notFound, parseId, type Uuid } from "@florin/kernel";
+import type { Logger } from "@florin/telemetry";
 import DataLoader from "dataloader";
+import { orUnavailable } from "./transact.js";
 
 /**
  * What resolvers read, for one request and one viewer. Whoever reads through here is authorised here: somebody else's object is not
@@ -44,14 +46,18 @@ export function createReaders(options: {
   readonly accessLog: AccessLog;
   /** Resolves when the projection has reached what the client has seen elsewhere. */
   readonly caughtUp: () => Promise<void>;
+  readonly logger: Logger;
 }): Readers {
   const { sql, viewer, sealer, accessLog, caughtUp } = options;
+  const read = <T>(query: () => Promise<T>) => orUnavailable(options.logger, query);
   const accounts = new DataLoader<Uuid, AccountRecord | undefined>(async (ids) => {
-    const found = new Map((await listAccountsByIds(sql, ids)).map((account) => [account.accountId, account]));
+    const found = new Map(
+      (await read(() => listAccountsByIds(sql, ids))).map((account) => [account.accountId, account]),
+    );
     return ids.map((id) => found.get(id));
   });
   const users = new DataLoader<Uuid, UserRecord | undefined>(async (ids) => {
-    const found = new Map((await listUsersByIds(sql, ids)).map((user) => [user.userId, user]));
+    const found = new Map((await read(() => listUsersByIds(sql, ids))).map((user) => [user.userId, user]));
     return ids.map((id) => found.get(id));
   });
 
@@ -83,12 +89,12 @@ export function createReaders(options: {
     listAccounts: async (filter, page) => {
       await caughtUp();
       const after = page.after === undefined ? undefined : openCursor(sealer, page.after);
-      const found = await listAccounts(sql, filter, { after, limit: page.first + 1 });
+      const found = await read(() => listAccounts(sql, filter, { after, limit: page.first + 1 }));
       if (filter.owner === undefined) isAllowed("account:read", "accounts", false); // leaves its line in the access log
       for (const account of found) accounts.prime(account.accountId, account);
       return found;
     },
-    countAccounts: (filter) => countAccounts(sql, filter),
+    countAccounts: (filter) => read(() => countAccounts(sql, filter)),
     cursorOf: (account) => sealer.seal(CURSOR, account.accountId),
     isOffice: viewer?.roles.some((role) => role === "STAFF" || role === "AUDITOR") === true,
   };
@@ -101,8 +107,4 @@ function openCursor(sealer: Sealer, text: string): Uuid {
     { path: "after", code: "CURSOR_INVALID", message: "Not a cursor of this list. Send one as it was given, or none." },
   ]);
   throw new Error("unreachable: a fault was asserted");
-}
-
-export function accountIdOf(account: AccountRecord): string {
-  return formatId("account", account.accountId);
 }

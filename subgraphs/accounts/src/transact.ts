@@ -10,21 +10,28 @@ const RETRY = { attempts: 3, baseMs: 20, maxMs: 200 } as const;
 const RETRY_AFTER_MS = 500;
 
 /**
- * Runs `work` again when PostgreSQL says that nothing has happened (a deadlock, a restart). When the outcome is unknown the caller is
- * told to send the same request again: every command here is keyed, so that a repetition finds what was done.
+ * Runs `work` again when PostgreSQL says that nothing has happened (a deadlock, a restart). What fails all the same is for
+ * `orUnavailable` to tell.
  */
-export function createTransact(database: Database, logger: Logger, random: () => number): Transact {
-  return async (work) => {
-    try {
-      return await retry(() => database.transaction(work), {
-        ...RETRY,
-        random,
-        shouldRetry: (error) => !(error instanceof RequestError) && classifyDatabaseError(error) === "not-applied",
-      });
-    } catch (error) {
-      if (error instanceof RequestError || classifyDatabaseError(error) === "refused") throw error;
-      logger.warn({ err: error }, "A transaction failed; its caller was asked to send the request again.");
-      throw temporarilyUnavailable(RETRY_AFTER_MS);
-    }
-  };
+export function createTransact(database: Database, random: () => number): Transact {
+  return (work) =>
+    retry(() => database.transaction(work), {
+      ...RETRY,
+      random,
+      shouldRetry: (error) => !(error instanceof RequestError) && classifyDatabaseError(error) === "not-applied",
+    });
+}
+
+/**
+ * A database that is away, or whose answer was lost, is no bug of ours: the caller is told to send the same request again. That is safe
+ * for every request here: reads change nothing, and writes are keyed, so a repetition finds what was done.
+ */
+export async function orUnavailable<T>(logger: Logger, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof RequestError || classifyDatabaseError(error) === "refused") throw error;
+    logger.warn({ err: error }, "The database failed; the caller was asked to send the request again.");
+    throw temporarilyUnavailable(RETRY_AFTER_MS);
+  }
 }

@@ -52,7 +52,12 @@ export interface LedgerDouble {
 export const masterKey = new Uint8Array(32).fill(42);
 
 export async function startPlatform(
-  options: { readonly demo?: boolean; readonly onDatabase?: TestDatabase; readonly masterKey?: Uint8Array } = {},
+  options: {
+    readonly demo?: boolean;
+    readonly onDatabase?: TestDatabase;
+    readonly masterKey?: Uint8Array;
+    readonly clock?: TestClock;
+  } = {},
 ): Promise<Platform> {
   const testDatabase = options.onDatabase ?? (await createTestDatabase());
   const database = connectDatabase({ url: testDatabase.url, applicationName: "test", maxConnections: 4 });
@@ -64,7 +69,7 @@ export async function startPlatform(
     metrics,
     expectedGroups: { accounts: ["ledger"], ledger: [ACCOUNTS_CONSUMER] },
   });
-  const clock = createTestClock();
+  const clock = options.clock ?? createTestClock();
   const ledger = createLedgerDouble(bus);
   const gateway = await generateServiceKey("gateway");
   const serviceTokens = createServiceTokens({ name: "gateway", privateJwk: gateway.privateJwk, clock: systemClock });

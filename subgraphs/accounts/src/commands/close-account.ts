@@ -50,7 +50,6 @@ export async function closeAccount(
   if (accountId === undefined) throw notFound("account");
 
   const asked = { closureId: services.ids.next(), accountId, owners: [viewer.principal] };
-  const answered = services.answers.expectAccount(accountId, waitMs);
   const event = accountClose(services, asked, viewer.principal, facts.correlationId);
   const position = services.answers.expectPosition(event.eventId, waitMs);
   const { closureId, isReplay, isSent } = await services.transact(async (tx) => {
@@ -77,13 +76,13 @@ export async function closeAccount(
     return { closureId: entityId, isReplay: false, isSent: isOpen };
   });
   if (isSent) services.wakeRelay();
-  const isPending = (await findAccountClosure(services.sql, closureId))?.status === "PENDING";
-  if (isPending) await answered;
-  return {
-    ...(await readOutcome(services, accountId, closureId)),
-    isReplay,
-    position: isSent ? await position : undefined,
-  };
+  const { account, rejection } = await services.answers.waitForAccount(
+    accountId,
+    waitMs,
+    () => readOutcome(services, accountId, closureId),
+    (present) => present.isPending,
+  );
+  return { account, rejection, isReplay, position: isSent ? await position : undefined };
 }
 
 async function claimKey(
@@ -111,13 +110,14 @@ async function readOutcome(
   services: Services,
   accountId: Uuid,
   closureId: Uuid,
-): Promise<Pick<AccountOutcome, "account" | "rejection">> {
+): Promise<Pick<AccountOutcome, "account" | "rejection"> & { readonly isPending: boolean }> {
   const closure = await findAccountClosure(services.sql, closureId);
   const [account] = await listAccountsByIds(services.sql, [accountId]);
   if (closure === undefined || account === undefined)
     throw new Error(`a request to close that was written is not there: ${closureId}`);
   const { rejectionCode: code, rejectionMessage: message } = closure;
-  return { account, rejection: code === null || message === null ? undefined : { code, message } };
+  const rejection = code === null || message === null ? undefined : { code, message };
+  return { account, rejection, isPending: closure.status === "PENDING" };
 }
 
 function isOwner(account: AccountRecord, viewer: Viewer): boolean {

@@ -85,7 +85,6 @@ export async function openAccountFor(
   };
   const event = accountOpen(services, planned, requester, facts.correlationId);
   const waitMs = Math.min(request.waitMs, facts.timeLeftMs());
-  const answered = services.answers.expectAccount(planned.accountId, waitMs);
   const position = services.answers.expectPosition(event.eventId, waitMs);
   const kept = await services.transact(async (tx) => {
     const known = await claimIdempotencyKey(tx, {
@@ -104,20 +103,25 @@ export async function openAccountFor(
   if (kept !== undefined) {
     if (kept.operation !== "openAccount" || kept.fingerprint !== fingerprintOfOpening(request))
       throw idempotencyKeyReused();
-    return replay(services, kept.entityId, waitMs);
+    // Joins the first call when that still waits for the ledger.
+    return { ...(await awaitOutcome(services, kept.entityId, waitMs)), isReplay: true, position: undefined };
   }
   services.wakeRelay();
-  await answered;
-  return { ...(await readOutcome(services, planned.accountId)), isReplay: false, position: await position };
+  const outcome = await awaitOutcome(services, planned.accountId, waitMs);
+  return { ...outcome, isReplay: false, position: await position };
 }
 
-/** Joins the first call when it still waits for the ledger. */
-async function replay(services: Services, accountId: Uuid, waitMs: number): Promise<AccountOutcome> {
-  const answered = services.answers.expectAccount(accountId, waitMs);
-  const present = await readOutcome(services, accountId);
-  if (present.account.status !== "PENDING") return { ...present, isReplay: true, position: undefined };
-  await answered;
-  return { ...(await readOutcome(services, accountId)), isReplay: true, position: undefined };
+function awaitOutcome(
+  services: Services,
+  accountId: Uuid,
+  waitMs: number,
+): Promise<Pick<AccountOutcome, "account" | "rejection">> {
+  return services.answers.waitForAccount(
+    accountId,
+    waitMs,
+    () => readOutcome(services, accountId),
+    ({ account }) => account.status === "PENDING",
+  );
 }
 
 async function readOutcome(

@@ -4,6 +4,7 @@ import {
   findIdempotencyKey,
   insertAccount,
   insertUser,
+  listAccountsByIds,
   listUsersByIds,
   type KeptKey,
   type NewAccount,
@@ -89,14 +90,23 @@ export async function register(
     accountOpen(services, wallet, formatId("user", person.userId), facts.correlationId),
   ];
   const waitMs = Math.min(WALLET_WAIT_MS, facts.timeLeftMs());
-  const opened = services.answers.expectAccount(wallet.accountId, waitMs);
   const position = services.answers.expectPosition(events[1]!.eventId, waitMs);
   const written = await services.transact((tx) => insertPerson(services, tx, registration, person, wallet, events));
   if (written.kind === "kept") return replay(services, registration, written.kept);
   services.wakeRelay();
-  await opened;
+  await awaitOpening(services, wallet.accountId, waitMs);
   const user = { ...person, status: "ACTIVE" } as const;
   return { ...(await toSignedIn(services, user, written.session)), isReplay: false, position: await position };
+}
+
+/** Until the ledger has answered about a new account, whatever it says; at most `waitMs`. */
+export async function awaitOpening(services: Services, accountId: Uuid, waitMs: number): Promise<void> {
+  await services.answers.waitForAccount(
+    accountId,
+    waitMs,
+    () => listAccountsByIds(services.sql, [accountId]),
+    ([account]) => account?.status === "PENDING",
+  );
 }
 
 type Written =

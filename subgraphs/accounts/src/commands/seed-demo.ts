@@ -16,7 +16,7 @@ import {
 import { formatId, uuidV8, type NewEvent, type Uuid } from "@florin/kernel";
 import { accountOpen, userRegistered } from "../account-events.js";
 import type { Services } from "../services.js";
-import { planPerson, planWallet } from "./register.js";
+import { awaitOpening, planPerson, planWallet } from "./register.js";
 
 /**
  * The identities of api.md ("Demo identities"): published passwords and a published key, so never in production. Idempotent: what is
@@ -116,7 +116,6 @@ async function createHousehold(
   const events: NewEvent[] = users.map((user) => userRegistered(services, user.userId, correlationId));
   if (wallet !== undefined) events.push(accountOpen(services, wallet, owners[0]!, correlationId));
 
-  const isOpen = wallet === undefined ? undefined : services.answers.expectAccount(wallet.accountId, WALLET_WAIT_MS);
   await services.transact(async (tx) => {
     for (const user of users)
       if (!(await insertUser(tx, user)))
@@ -125,7 +124,7 @@ async function createHousehold(
     await appendOutbox(tx, "accounts", events);
   });
   services.wakeRelay();
-  await isOpen;
+  if (wallet !== undefined) await awaitOpening(services, wallet.accountId, WALLET_WAIT_MS);
   return users;
 }
 
