@@ -199,6 +199,24 @@ describe("a group whose store is away", () => {
     await bus.stop(1_000);
   });
 
+  test("is not taken for a group whose events are bad when only the look-up of parked keys fails", async () => {
+    const timers = new VirtualTimers();
+    const bus = createBus({ timers });
+    const group = new GroupModel();
+    const isKeyParked = group.isKeyParked.bind(group);
+    let failures = 20;
+    group.isKeyParked = async (key) => {
+      if (failures-- > 0) throw new Error("the store is away");
+      return isKeyParked(key);
+    };
+    const consumption = bus.consume(group);
+    await bus.publish("ledger", [makeEvent(1, "a"), makeEvent(2, "a")]);
+    await timers.runUntil(() => consumption.position() === 2n);
+    expect(group.letters).toEqual([]);
+    expect(group.appliedPositions()).toEqual([1n, 2n]);
+    await bus.stop(1_000);
+  });
+
   test("gives an event that fails and cannot be parked a fresh budget", async () => {
     const timers = new VirtualTimers();
     const bus = createBus({ timers });
@@ -220,6 +238,26 @@ describe("a group whose store is away", () => {
     expect(group.deliveries).toBe(8);
     await bus.stop(1_000);
   });
+});
+
+test("poison is parked at its first try, anything else after its budget", async () => {
+  const timers = new VirtualTimers();
+  const bus = createBus({ timers });
+  const group = new GroupModel();
+  const attempts: number[] = [];
+  const park = group.park.bind(group);
+  group.park = async (event, error, tried: number) => {
+    attempts.push(tried);
+    await park(event, error);
+  };
+  group.poison.add(1n);
+  group.failuresLeft.set(2n, 99);
+  const consumption = bus.consume(group);
+  await bus.publish("ledger", [makeEvent(1, "a"), makeEvent(2, "b"), makeEvent(3, "b")]);
+  await timers.runUntil(() => consumption.position() === 3n);
+  expect(attempts).toEqual([1, 5, 0]);
+  expect(group.deliveries).toBe(6);
+  await bus.stop(1_000);
 });
 
 describe("publishing", () => {

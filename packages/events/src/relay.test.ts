@@ -12,6 +12,7 @@ class OutboxModel implements OutboxStore {
   numbered = 0;
   delivered = 0n;
   rounds = 0;
+  calls = 0;
   readonly saves: bigint[] = [];
   isAway = false;
   canSave = true;
@@ -58,6 +59,7 @@ class OutboxModel implements OutboxStore {
   }
 
   #assertHere(): void {
+    this.calls += 1;
     if (this.isAway) throw new Error("the database is away");
   }
 }
@@ -99,7 +101,9 @@ test("publishes everything once and in order, in batches, and writes down what w
   await timers.runUntil(() => consumption.position() === 100n);
   expect(published).toEqual(store.committed.map((event) => event.position));
   await timers.runUntil(() => store.delivered === 100n);
-  expect(store.saves).toEqual([...store.saves].sort((a, b) => Number(a - b)));
+  const later = timers.now() + 10_000;
+  await timers.runUntil(() => timers.now() >= later);
+  expect(store.saves).toEqual([...new Set(store.saves)].sort((a, b) => Number(a - b))); // each once, and never back
   await bus.stop(100);
   await relay.stop(100);
 });
@@ -209,11 +213,13 @@ test("goes on after an outage without spinning, also while it is woken all the t
   store.commit(5);
   relay.start();
   timers.after(60_000, () => (store.isAway = false));
-  await timers.runUntil(
-    () => consumption.position() === 5n,
-    () => relay.wake(),
-  );
-  expect(store.rounds).toBeLessThan(60_000 / 1_000); // growing pauses up to five seconds
+  const wakeAgain = (): void => {
+    relay.wake();
+    if (store.isAway) timers.after(10, wakeAgain);
+  };
+  wakeAgain();
+  await timers.runUntil(() => consumption.position() === 5n);
+  expect(store.calls).toBeLessThan(60_000 / 1_000); // growing pauses up to five seconds
   await bus.stop(10);
   await relay.stop(10);
 });

@@ -145,8 +145,7 @@ class OutboxRelay implements Relay {
       this.#published = events.at(-1)!.position;
       this.#metrics.published(stream, events.length);
     }
-    const isIdle = numbered === 0 && events.length === 0;
-    if (isIdle || this.#timers.now() - this.#savedAt >= this.#options.saveEveryMs) {
+    if (this.#timers.now() - this.#savedAt >= this.#options.saveEveryMs) {
       await this.#saveDelivered();
       await this.#measureLag(oldest);
     }

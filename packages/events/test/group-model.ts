@@ -72,7 +72,7 @@ export class GroupModel implements ConsumerGroup {
     this.applied.push(event);
   }
 
-  async park(event: EventEnvelope, error: unknown): Promise<void> {
+  async park(event: EventEnvelope, error: unknown, _attempts = 0): Promise<void> {
     this.#assertStore();
     if (this.letters.some((letter) => letter.event.position === event.position)) return;
     this.letters.push({

@@ -1,0 +1,2 @@
+export { readEnvironment, type Environment } from "./environment.js";
+export { runFlorin, type Terminal } from "./run-florin.js";

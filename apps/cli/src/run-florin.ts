@@ -1,0 +1,32 @@
+import { CommandFailure, misuse } from "./command-failure.js";
+import { deadLettersUsage, runDeadLetters } from "./dead-letters.js";
+import type { Environment } from "./environment.js";
+
+export interface Terminal {
+  readonly environment: Environment;
+  write(text: string): void;
+  writeError(text: string): void;
+}
+
+const USAGE = `florin <command>
+
+${deadLettersUsage}
+Exit codes: 0 done · 1 could not be done · 2 asked for wrongly
+`;
+
+/** Runs one command; resolves with the exit code and never throws. */
+export async function runFlorin(args: readonly string[], terminal: Terminal): Promise<number> {
+  const [command, ...rest] = args;
+  try {
+    if (command === undefined || command === "help" || command === "--help") {
+      terminal.write(USAGE);
+      return command === undefined ? 2 : 0;
+    }
+    if (command !== "dead-letters") throw misuse(`There is no command ${command}. See: florin help`);
+    await runDeadLetters(rest, terminal);
+    return 0;
+  } catch (error) {
+    terminal.writeError(`${error instanceof Error ? error.message : String(error)}\n`);
+    return error instanceof CommandFailure ? error.exitCode : 1;
+  }
+}
