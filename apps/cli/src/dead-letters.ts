@@ -12,8 +12,8 @@ import { formatInstant, type Area } from "@florin/kernel";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { CommandFailure, misuse } from "./command-failure.js";
-import type { Terminal } from "./run-florin.js";
 import { formatTable } from "./table.js";
+import type { Terminal } from "./terminal.js";
 
 export const deadLettersUsage = `florin dead-letters list    [--consumer NAME] [--all]    open ones, or all
 florin dead-letters inspect ID [--reveal]                payload masked unless --reveal

@@ -1,2 +1,3 @@
 export { readEnvironment, type Environment } from "./environment.js";
-export { runFlorin, type Terminal } from "./run-florin.js";
+export { runFlorin } from "./run-florin.js";
+export type { Terminal } from "./terminal.js";

@@ -1,12 +1,6 @@
 import { CommandFailure, misuse } from "./command-failure.js";
 import { deadLettersUsage, runDeadLetters } from "./dead-letters.js";
-import type { Environment } from "./environment.js";
-
-export interface Terminal {
-  readonly environment: Environment;
-  write(text: string): void;
-  writeError(text: string): void;
-}
+import type { Terminal } from "./terminal.js";
 
 const USAGE = `florin <command>
 

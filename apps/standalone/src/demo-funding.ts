@@ -1,33 +1,32 @@
 import { randomUUID } from "node:crypto";
 
+/** One owner's part: accounts that several people share are funded by the first of them. */
+export interface DemoOwner {
+  readonly identifier: string;
+  readonly accountIds: readonly string[];
+}
+
 /**
  * Gives the demo wallets their first money through the public graph, as their owners would: the same key every time, so it
  * happens once however often the platform starts.
  */
-export async function fundDemoWallets(url: string, identifiers: readonly string[], password: string): Promise<void> {
-  await Promise.all(identifiers.map((identifier) => fundWallets(url, identifier, password)));
+export async function fundDemoWallets(url: string, owners: readonly DemoOwner[], password: string): Promise<void> {
+  await Promise.all(owners.map((owner) => fundWallets(url, owner, password)));
 }
 
-interface LoginAnswer {
-  readonly login: {
-    readonly accessToken: string;
-    readonly user: { readonly accounts: { readonly edges: readonly { readonly node: { readonly id: string } }[] } };
-  };
-}
-
-async function fundWallets(url: string, identifier: string, password: string): Promise<void> {
-  const { login } = await graph<LoginAnswer>(
+async function fundWallets(url: string, { identifier, accountIds }: DemoOwner, password: string): Promise<void> {
+  const { login } = await graph<{ readonly login: { readonly accessToken: string } }>(
     url,
     undefined,
-    "mutation ($input: LoginInput!) { login(input: $input) { accessToken user { accounts(first: 100) { edges { node { id } } } } } }",
+    "mutation ($input: LoginInput!) { login(input: $input) { accessToken } }",
     { input: { identifier, password } },
   );
-  for (const { node } of login.user.accounts.edges) {
+  for (const accountId of accountIds) {
     const input = {
-      accountId: node.id,
+      accountId,
       amount: { amount: "1000.00", currency: "USD" },
       reference: "Demo funds",
-      idempotencyKey: `demo-funds-${node.id}`,
+      idempotencyKey: `demo-funds-${accountId}`,
       waitMs: 10_000,
     };
     await graph(

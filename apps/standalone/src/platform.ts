@@ -152,10 +152,19 @@ async function loadDemo(
 ): Promise<BannerFacts["demo"]> {
   onProgress("demo identities");
   const { identities, password, partner } = await accounts.seedDemo();
-  const owners = identities.filter((identity) => identity.accountIds.length > 0).map((identity) => identity.email);
+  const seen = new Set<string>();
+  const owners = identities
+    .map(({ email, accountIds }) => ({ identifier: email, accountIds: accountIds.filter((id) => isNew(seen, id)) }))
+    .filter((owner) => owner.accountIds.length > 0);
   await fundDemoWallets(url, owners, password);
   const logins = identities.map(({ email, what }) => ({ identifier: email, what }));
   return { logins, password, partnerKey: partner.apiKey };
+}
+
+function isNew(seen: Set<string>, id: string): boolean {
+  if (seen.has(id)) return false;
+  seen.add(id);
+  return true;
 }
 
 /** The gateway's shape of an exchanged key; a key that opens nothing is a credential that does not hold. */
