@@ -28,8 +28,19 @@ export function formatInstant(instant: Instant): string {
   const seconds =
     instant >= 0n ? instant / MICROS_PER_SECOND : (instant - (MICROS_PER_SECOND - 1n)) / MICROS_PER_SECOND;
   const micros = instant - seconds * MICROS_PER_SECOND;
-  const text = new Date(Number(seconds) * 1000).toISOString(); // exact: whole seconds fit a double
-  return `${text.slice(0, 19)}.${micros.toString().padStart(6, "0")}Z`;
+  return `${formatSecond(seconds)}.${micros.toString().padStart(6, "0")}Z`;
+}
+
+let lastSecond = 0n;
+let lastSecondText = "1970-01-01T00:00:00";
+
+/** What is written together mostly falls into one second, and a Date is the dear part. */
+function formatSecond(seconds: bigint): string {
+  if (seconds !== lastSecond) {
+    lastSecondText = new Date(Number(seconds) * 1000).toISOString().slice(0, 19); // exact: whole seconds fit a double
+    lastSecond = seconds;
+  }
+  return lastSecondText;
 }
 
 /**

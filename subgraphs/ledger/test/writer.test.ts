@@ -1,5 +1,5 @@
 import { randomIds, systemClock } from "@florin/resilience";
-import { formatId, type Uuid } from "@florin/kernel";
+import { formatId, instantFromMicros, type Uuid } from "@florin/kernel";
 import type { CloseAccountCommand } from "../src/writer/command.js";
 import {
   deposit,
@@ -11,7 +11,6 @@ import {
   openTestBook,
   posting,
   transfer,
-  usd,
   withdrawal,
   type TestBook,
 } from "./test-book.js";
@@ -346,9 +345,21 @@ describe("what is told", () => {
     expect(await book.balanceOf(ada)).toBe("1.00");
   });
 
+  test("a book whose clock was ahead goes on booking: a new account can be paid into at once", async () => {
+    const ahead = await openTestBook({ clock: { now: () => inAnHour() } });
+    try {
+      const ada = await ahead.openWallet();
+      await ahead.writer.stop(5_000);
+      await expectCompleted(ahead.startWriter().writer.submit(deposit(ada, "1.00")));
+      expect(await ahead.findings()).toEqual([]);
+    } finally {
+      await ahead.stop();
+    }
+  });
+
   test("a value time before the account was opened is refused", async () => {
     const ada = await book.openWallet();
-    const command = deposit(ada, "1.00", { valueAt: 1_000_000n as never, amount: usd("1.00") });
+    const command = deposit(ada, "1.00", { valueAt: instantFromMicros(1_000_000n) });
     await expectRejected(book.writer.submit(command), "BEFORE_OPENING");
   });
 });

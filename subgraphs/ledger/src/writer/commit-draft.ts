@@ -56,6 +56,8 @@ export class CommitDraft {
   readonly batches: NewBatch[] = [];
   readonly instructions: NewInstruction[] = [];
   readonly postings: NewPosting[] = [];
+  /** Bugs that were met while judging a batch; for the log. */
+  readonly faults: unknown[] = [];
   readonly #events: PositionedEvent[] = [];
   readonly #touched = new Map<string, DecidedLeg>();
   readonly #owners: Map<Uuid, readonly string[]>;

@@ -1,8 +1,9 @@
 import { applyBatch, deleteCommands, HeadMoved, listProductCatalogue, readWriterState } from "@florin/db/ledger";
 import type { WriterState } from "@florin/db/ledger";
 import { classifyDatabaseError, type Database, type Transaction } from "@florin/db";
-import type { Clock, IdSource, Product, Uuid } from "@florin/kernel";
+import type { Clock, IdSource, Instant, Product, Uuid } from "@florin/kernel";
 import { retry } from "@florin/resilience";
+import type { Logger } from "@florin/telemetry";
 import { planQuery, toBookView } from "./book-view.js";
 import { CommitDraft } from "./commit-draft.js";
 import type { LedgerCommand, WriterOutcome } from "./command.js";
@@ -21,6 +22,7 @@ export interface CommitOptions {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly products: readonly Product[];
+  readonly logger: Logger;
 }
 
 export interface Committed {
@@ -58,10 +60,12 @@ export function createCommitter(options: CommitOptions): Committer {
         view: toBookView(state, catalogue),
         accounts: state.accounts,
         catalogue,
-        bookedAt: options.clock.now(),
+        bookedAt: laterOf(options.clock.now(), state.head.knownAt),
         ids: options.ids,
       });
       const outcomes = planCommands(draft, state, commands);
+      for (const fault of draft.faults)
+        options.logger.error({ err: fault }, "a batch could not be judged and was refused");
       const { bookId, leaseMs } = options;
       const write = draft.toWrite({
         bookId,
@@ -102,4 +106,9 @@ export function createCommitter(options: CommitOptions): Committer {
         shouldRetry: (error) => error instanceof HeadMoved || classifyDatabaseError(error) === "not-applied",
       }),
   };
+}
+
+/** Booking never goes back behind what is known: the lease may come from a machine whose clock is ahead of ours. */
+function laterOf(a: Instant, b: Instant): Instant {
+  return a > b ? a : b;
 }

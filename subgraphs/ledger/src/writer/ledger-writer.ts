@@ -111,9 +111,20 @@ class BookWriter implements LedgerWriter {
   async enqueue(command: LedgerCommand): Promise<"durable" | "key-reused"> {
     const known = this.#pending.find(command.commandId);
     if (known !== undefined && known.command.fingerprint !== command.fingerprint) return "key-reused";
-    const stored = await insertCommands(this.#options.database.sql, this.#bookId, [toCommandRow(command)]);
+    const stored = await this.#insert(command);
     this.wake();
     return (stored.get(command.commandId) ?? command.fingerprint) === command.fingerprint ? "durable" : "key-reused";
+  }
+
+  /** Whatever is not known to be durable is told as such: the same key may be sent again. */
+  async #insert(command: LedgerCommand): Promise<ReadonlyMap<Uuid, string>> {
+    try {
+      return await insertCommands(this.#options.database.sql, this.#bookId, [toCommandRow(command)]);
+    } catch (error) {
+      if (classifyDatabaseError(error) === "refused") throw error;
+      this.#options.logger.warn({ err: error }, "ledger command could not be made durable");
+      throw temporarilyUnavailable(1_000);
+    }
   }
 
   isLeader(): boolean {

@@ -2,7 +2,14 @@ import { z } from "zod";
 import { answerEventIdOf } from "@florin/db";
 import type { NewOperation, StoredAnswer, StoredOperation, WriterState } from "@florin/db/ledger";
 import type { Uuid } from "@florin/kernel";
-import type { LedgerCommand, OperationRecord, WriterOutcome } from "./command.js";
+import type {
+  CloseAccountCommand,
+  LedgerCommand,
+  OpenAccountCommand,
+  OperationRecord,
+  PostingCommand,
+  WriterOutcome,
+} from "./command.js";
 import type { CommitDraft } from "./commit-draft.js";
 import { planClosing, planOpening } from "./plan-account.js";
 import { planPosting } from "./plan-posting.js";
@@ -20,24 +27,26 @@ export function planCommands(
   const answers = new Map(state.answers.map((answer) => [answer.eventId, answer]));
   const outcomes = new Map<Uuid, WriterOutcome>();
   for (const command of commands) {
-    const stored = operations.get(command.commandId);
-    const answered = answers.get(answerEventIdOf(command.commandId));
-    const outcome =
-      command.kind === "posting"
-        ? ((stored && replayOf(stored, command, state.head.outboxPosition)) ?? planNewPosting(draft, command))
-        : ((answered && toAccountOutcome(command.accountId, answered)) ?? planAccount(draft, command));
-    outcomes.set(command.commandId, outcome);
+    outcomes.set(command.commandId, command.kind === "posting" ? decidePosting(command) : decideAccount(command));
   }
   return outcomes;
+
+  function decidePosting(command: PostingCommand): WriterOutcome {
+    const stored = operations.get(command.commandId);
+    if (stored !== undefined) return replayOf(stored, command, state.head.outboxPosition);
+    return planNewPosting(draft, command);
+  }
+
+  function decideAccount(command: OpenAccountCommand | CloseAccountCommand): WriterOutcome {
+    const answered = answers.get(answerEventIdOf(command.commandId));
+    if (answered !== undefined) return toAccountOutcome(command.accountId, answered);
+    return command.kind === "account.open" ? planOpening(draft, command) : planClosing(draft, command);
+  }
 }
 
-function planNewPosting(draft: CommitDraft, command: Extract<LedgerCommand, { kind: "posting" }>): WriterOutcome {
+function planNewPosting(draft: CommitDraft, command: PostingCommand): WriterOutcome {
   const operation = toOperationRecord(planPosting(draft, command));
   return { kind: "operation", operation, isReplay: false, outboxPosition: draft.outboxPosition };
-}
-
-function planAccount(draft: CommitDraft, command: Exclude<LedgerCommand, { kind: "posting" }>): WriterOutcome {
-  return command.kind === "account.open" ? planOpening(draft, command) : planClosing(draft, command);
 }
 
 /** @param outboxPosition the stream's head when the operation was read: its events stand at or before it. */

@@ -74,7 +74,8 @@ function toProposedBatch(draft: CommitDraft, command: PostingCommand): ProposedB
 function decide(draft: CommitDraft, proposed: ProposedBatch): BatchDecision {
   try {
     return decideBatch(draft.view, proposed);
-  } catch {
+  } catch (fault) {
+    draft.faults.push(fault);
     const rejected: Rejected = { kind: "rejected", violations: [refuse("CONTRACT_ERROR")] };
     return rejected;
   }
