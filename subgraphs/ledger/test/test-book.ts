@@ -38,7 +38,10 @@ export interface TestBook {
   readonly admin: Database;
   readonly writer: LedgerWriter;
   /** Another process on the same book. */
-  startWriter(options?: Partial<LedgerWriterOptions>): { readonly writer: LedgerWriter; readonly database: Database };
+  startWriter(options?: Partial<LedgerWriterOptions> & { readonly url?: string }): {
+    readonly writer: LedgerWriter;
+    readonly database: Database;
+  };
   /** As if its process had died: its connections are gone for good, and the lease is not given back. */
   crash(writer: LedgerWriter): Promise<void>;
   openWallet(): Promise<Uuid>;
@@ -55,9 +58,9 @@ export async function openTestBook(options: Partial<LedgerWriterOptions> = {}): 
   const { url } = testDatabase;
   const admin = connectDatabase({ url, applicationName: "florin-test-admin", maxConnections: 2 });
   const started: { writer: LedgerWriter; database: Database }[] = [];
-  function startWriter(more: Partial<LedgerWriterOptions> = {}) {
+  function startWriter({ url: own = url, ...more }: Partial<LedgerWriterOptions> & { readonly url?: string } = {}) {
     const database = connectDatabase({
-      url,
+      url: own,
       area: "ledger",
       applicationName: "florin-test-ledger",
       maxConnections: 4,

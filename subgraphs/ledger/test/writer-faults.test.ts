@@ -1,6 +1,7 @@
 import { connectDatabase } from "@florin/db";
 import { insertCommands } from "@florin/db/ledger";
 import { eventually } from "@florin/testkit";
+import { startDeafProxy } from "./deaf-proxy.js";
 import { toCommandRow } from "../src/writer/command-json.js";
 import type { WriterOutcome } from "../src/writer/command.js";
 import {
@@ -192,7 +193,29 @@ describe("faults of the database", () => {
     expect(outcomes.every(isCompleted)).toBe(true);
   });
 
-  test("a commit that went through but was never heard of is found again by its key", async () => {
+  test("commits that went through but were never heard of are found by key, and told as done", async () => {
+    const ada = await book.openWallet();
+    await book.writer.stop(5_000);
+    const proxy = await startDeafProxy(book.url);
+    const { writer } = book.startWriter({ url: proxy.url });
+    try {
+      await expectCompleted(writer.submit(deposit(ada, "1.00")));
+      proxy.loseCommitAnswers(2);
+      for (let round = 0; round < 2; round++) {
+        const calls = Array.from({ length: 5 }, () => writer.submit(deposit(ada, "1.00")));
+        for (const outcome of await Promise.all(calls))
+          expect(outcome).toMatchObject({ isReplay: false, operation: { status: "COMPLETED" } });
+      }
+      expect(proxy.lost()).toBe(2);
+      expect(await book.balanceOf(ada)).toBe("11.00");
+    } finally {
+      await writer.stop(5_000);
+      await book.crash(writer);
+      await proxy.stop();
+    }
+  });
+
+  test("a connection that is lost inside of COMMIT is read again by key, and its batch is sent again", async () => {
     const ada = await book.openWallet();
     await book.admin.sql.unsafe(`
       create function ledger.slow_commit() returns trigger language plpgsql as
