@@ -135,15 +135,18 @@ describe.each([
     expect(answer.errors?.[0]?.extensions?.["code"]).toBe("UNAUTHENTICATED");
   });
 
-  test.each(["12.5", 12.5, "1e3", "01", "", null])("takes decimals as strings of the grammar only: %j", async (amount) => {
-    const answer = await the().execute({
-      query: "query($a: Decimal!) { echo(amount: $a) }",
-      variables: { a: amount },
-      headers: headers(),
-    });
-    if (amount === "12.5") expect(answer.data).toEqual({ echo: "12.5" });
-    else expect(answer.errors?.[0]?.extensions?.["code"]).toBe("BAD_USER_INPUT");
-  });
+  test.each(["12.5", 12.5, "1e3", "01", "", null])(
+    "takes decimals as strings of the grammar only: %j",
+    async (amount) => {
+      const answer = await the().execute({
+        query: "query($a: Decimal!) { echo(amount: $a) }",
+        variables: { a: amount },
+        headers: headers(),
+      });
+      if (amount === "12.5") expect(answer.data).toEqual({ echo: "12.5" });
+      else expect(answer.errors?.[0]?.extensions?.["code"]).toBe("BAD_USER_INPUT");
+    },
+  );
 
   test.each(["{ echo(amount: 12.5) }", "{ echo(amount: 12) }"])("refuses number literals: %s", async (query) => {
     const answer = await the().execute({ query, headers: headers() });

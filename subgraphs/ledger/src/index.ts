@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createAccessLog, type Sealer, type Viewer } from "@florin/auth";
 import { connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
 import { ensureProducts, LEDGER_CHANNEL } from "@florin/db/ledger";
-import { createRelay, type Bus, type Consumption, type EventStream, type Relay } from "@florin/events";
+import { createRelay, startReplayLoop, type Bus, type Consumption, type EventStream, type Relay } from "@florin/events";
 import { createSubgraph, type Subgraph, type SubgraphContext } from "@florin/graph";
 import {
   formatInstant,
@@ -16,7 +16,7 @@ import type { Logger, Metrics } from "@florin/telemetry";
 import type { LedgerContext } from "./context.js";
 import { createReaderSource } from "./readers.js";
 import { resolvers } from "./resolvers/index.js";
-import { createAccountCommandsGroup } from "./tasks/account-commands.js";
+import { createAccountCommandsGroup, createReplayStore } from "./tasks/account-commands.js";
 import type { LedgerWriter } from "./writer/command.js";
 import { createLedgerWriter } from "./writer/ledger-writer.js";
 
@@ -78,14 +78,16 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   });
   // Batches of another process's writer are told by the database.
   const hints = await listen(database, LEDGER_CHANNEL, () => relay.wake());
-  const accountCommands = bus.consume(createAccountCommandsGroup({ database, writer, logger }));
+  const group = createAccountCommandsGroup({ database, writer, logger });
+  const accountCommands = bus.consume(group);
+  const replays = startReplayLoop({ group, store: createReplayStore(database), logger });
   relay.start();
 
   return {
     subgraph: await createLedgerSubgraph(options, database, writer, accountCommands),
     stream: { stream: "ledger", head: store.head, range: store.range },
     health: () => checkHealth(database, writer),
-    stop: (deadlineMs) => stopAll(deadlineMs, relay, writer, hints, [writerDatabase, database]),
+    stop: (deadlineMs) => stopAll(deadlineMs, relay, writer, [replays, hints], [writerDatabase, database]),
   };
 }
 
@@ -135,11 +137,11 @@ async function stopAll(
   deadlineMs: number,
   relay: Relay,
   writer: LedgerWriter,
-  hints: { stop(): Promise<void> },
+  listeners: readonly { stop(deadlineMs: number): Promise<void> }[],
   databases: readonly Database[],
 ): Promise<void> {
   await writer.stop(deadlineMs);
   await relay.stop(deadlineMs);
-  await hints.stop();
+  await Promise.all(listeners.map((listener) => listener.stop(deadlineMs)));
   await Promise.all(databases.map((database) => database.stop()));
 }

@@ -1,5 +1,13 @@
-import { insertInbox, isKeyParked, parkEvent, type Database, type Transaction } from "@florin/db";
-import { createConsumerGroup, type ConsumerGroup } from "@florin/events";
+import {
+  insertInbox,
+  isKeyParked,
+  listKeysToReplay,
+  parkEvent,
+  replayDeadLetters,
+  type Database,
+  type Transaction,
+} from "@florin/db";
+import { createConsumerGroup, type ConsumerGroup, type ReplayStore } from "@florin/events";
 import type { Logger } from "@florin/telemetry";
 import type { LedgerWriter } from "../writer/command.js";
 import { accountCloseHandler } from "./account-close.js";
@@ -28,4 +36,12 @@ export function createAccountCommandsGroup(options: {
       "account.close": accountCloseHandler(MAIN_BOOK, wake),
     },
   });
+}
+
+/** The dead letters of this area's consumers, for the replay loop. */
+export function createReplayStore(database: Database): ReplayStore {
+  return {
+    listKeysToReplay: (consumer, stream, limit) => listKeysToReplay(database.sql, "ledger", consumer, stream, limit),
+    replayDeadLetters: (parked, handle) => replayDeadLetters(database, "ledger", parked, handle),
+  };
 }
