@@ -66,6 +66,7 @@ describe.each(names)("%s", (name) => {
     ["an unregistered currency", { amount: { amount: "1.00", currency: "XQZ" } }, "CURRENCY_UNKNOWN"],
     ["an amount of 10^15", { amount: usd("1000000000000000") }, "AMOUNT_TOO_LARGE"],
     ["a reference of 141 characters", { reference: "r".repeat(141) }, "REFERENCE_TOO_LONG"],
+    ["a reference with a character that cannot be stored", { reference: "a\u0000b" }, "CHARACTER_INVALID"],
     ["a wait of 10001 ms", { waitMs: 10_001 }, "WAIT_OUT_OF_RANGE"],
     ["a negative wait", { waitMs: -1 }, "WAIT_OUT_OF_RANGE"],
   ];

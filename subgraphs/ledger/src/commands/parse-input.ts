@@ -39,8 +39,17 @@ export function parseWaitMs(waitMs: number | null | undefined, faults: FieldFaul
   return value;
 }
 
+/** PostgreSQL stores no U+0000, neither in text nor in jsonb. */
+const NUL = "\u0000";
+
+function nulFault(path: string): FieldFault {
+  return { path, code: "CHARACTER_INVALID", message: "Leave the character U+0000 out; nothing here can store it." };
+}
+
 export function checkReference(reference: string | null | undefined, faults: FieldFault[]): void {
-  if (reference === null || reference === undefined || [...reference].length <= MAX_REFERENCE_LENGTH) return;
+  if (reference === null || reference === undefined) return;
+  if (reference.includes(NUL)) faults.push(nulFault("input.reference"));
+  if ([...reference].length <= MAX_REFERENCE_LENGTH) return;
   faults.push({
     path: "input.reference",
     code: "REFERENCE_TOO_LONG",
@@ -65,5 +74,16 @@ export function parseDetails(details: unknown, path: string, faults: FieldFault[
     faults.push({ path, code: "DETAILS_TOO_LARGE", message: `Send at most ${MAX_DETAILS_BYTES} bytes of JSON.` });
     return undefined;
   }
+  if (hasNul(details)) {
+    faults.push(nulFault(path));
+    return undefined;
+  }
   return JSON.parse(text) as Json;
+}
+
+/** In a name or a value, at any depth; the size was bounded before. */
+function hasNul(value: unknown): boolean {
+  if (typeof value === "string") return value.includes(NUL);
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([name, member]) => name.includes(NUL) || hasNul(member));
 }
