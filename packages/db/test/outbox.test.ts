@@ -15,6 +15,7 @@ import {
   replayDeadLetters,
   saveConsumerOffset,
   type Database,
+  type OutboxStore,
 } from "@florin/db";
 import { createTestDatabase, eventually, type TestDatabase } from "@florin/testkit";
 
@@ -33,6 +34,17 @@ afterEach(async () => {
   await database.stop();
   await testDatabase.drop();
 });
+
+/**
+ * Numbers everything that was appended. A transaction open anywhere in the cluster, another suite's too, holds the horizon
+ * back for its time, so one call may number less than is there.
+ */
+async function numberUntil(store: OutboxStore, head: bigint, batch: number): Promise<void> {
+  await eventually(async () => {
+    expect(await store.number(batch)).toBeLessThanOrEqual(batch);
+    return (await store.head()) === head;
+  });
+}
 
 let made = 0;
 function event(key: string, payload: NewEvent["payload"] = { balance: "12.50" }): NewEvent {
@@ -54,7 +66,7 @@ test("an event comes back as it was written, with its position", async () => {
   const written = event("acct_1", { amount: "100.00", tags: ["a", null], nested: { count: 3 } });
   const store = createOutboxStore(database, "ledger");
   await database.transaction((tx) => appendOutbox(tx, "ledger", [written]));
-  expect(await store.number(100)).toBe(1);
+  await numberUntil(store, 1n, 100);
   expect(await store.read(0n, 10)).toEqual([{ ...written, causationId: undefined, stream: "ledger", position: 1n }]);
   expect([await store.head(), await store.range(1n, 10)]).toEqual([1n, []]);
 });
@@ -67,8 +79,7 @@ test("several appends of one transaction keep their order", async () => {
     await appendOutbox(tx, "ledger", events.slice(4));
   });
   const store = createOutboxStore(database, "ledger");
-  await store.number(4);
-  await store.number(4);
+  await numberUntil(store, 7n, 4);
   expect((await store.read(0n, 10)).map((each) => each.eventId)).toEqual(events.map((each) => each.eventId));
 });
 
@@ -140,7 +151,7 @@ test("two relays at once number each row once", async () => {
 test("a published event can neither be changed nor deleted", async () => {
   await database.transaction((tx) => appendOutbox(tx, "ledger", [event("acct_1")]));
   const store = createOutboxStore(database, "ledger");
-  await store.number(1);
+  await numberUntil(store, 1n, 1);
   const admin = connectDatabase({ url: testDatabase.url, applicationName: "test", maxConnections: 1 });
   await expect(admin.sql`update ledger.outbox set position = 2`).rejects.toMatchObject({ code: "FL003" });
   await expect(admin.sql`delete from ledger.outbox`).rejects.toMatchObject({ code: "FL003" });
