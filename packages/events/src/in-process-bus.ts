@@ -1,6 +1,6 @@
 import type { Area, EventEnvelope } from "@florin/kernel";
 import type { Logger, Metrics } from "@florin/telemetry";
-import type { Bus, ConsumerGroup, Consumption } from "./bus.js";
+import type { Bus, ConsumerGroup, Consumption, RelayPositions } from "./bus.js";
 import { createEventMetrics } from "./event-metrics.js";
 import { GroupRunner, type GroupRunnerOptions, type RetryPolicy } from "./group-runner.js";
 import { describeError } from "./poison-event.js";
@@ -82,9 +82,9 @@ class InProcessBus implements Bus {
     };
   }
 
-  resume(name: Area, published: bigint): bigint {
+  async resume(name: Area, { published, delivered }: RelayPositions): Promise<bigint> {
     const stream = this.#stream(name);
-    this.#start(stream, published);
+    this.#start(stream, delivered);
     let after = stream.last < published ? stream.last : published;
     for (const runner of stream.groups.values()) after = runner.nextAfter(after);
     return after;
@@ -97,7 +97,7 @@ class InProcessBus implements Bus {
     return turn;
   }
 
-  safePosition(name: Area): bigint | undefined {
+  async safePosition(name: Area): Promise<bigint | undefined> {
     const stream = this.#stream(name);
     if (this.#isIncomplete(name, stream)) return undefined;
     if (stream.groups.size === 0) return this.#expected[name] === undefined ? undefined : stream.last;

@@ -73,7 +73,7 @@ function setUp(store: OutboxModel, timers: VirtualTimers, group: GroupModel, mor
       published.push(...events.map((event) => event.position));
       return bus.publish(stream, events);
     },
-    resume: (stream, position) => bus.resume(stream, position),
+    resume: (stream, known) => bus.resume(stream, known),
     safePosition: (stream) => bus.safePosition(stream),
     consume: (consumer) => bus.consume(consumer),
     tap: (stream, listener) => bus.tap(stream, listener),

@@ -1,5 +1,5 @@
 import type { Area, Clock, EventEnvelope } from "@florin/kernel";
-import { planPauseMs, systemClock, withDeadline } from "@florin/resilience";
+import { faultPoint, planPauseMs, systemClock, withDeadline } from "@florin/resilience";
 import type { Logger, Metrics } from "@florin/telemetry";
 import type { Bus } from "./bus.js";
 import { createEventMetrics, type EventMetrics } from "./event-metrics.js";
@@ -103,7 +103,7 @@ class OutboxRelay implements Relay {
     this.#isStopping = true;
     this.#endWait?.();
     if (this.#running === undefined) return;
-    const end = this.#running.then(() => this.#saveDelivered());
+    const end = this.#running.then(() => (this.#published === undefined ? undefined : this.#saveDelivered()));
     await withDeadline(end, deadlineMs, `stopping the relay of ${this.#options.stream}`).catch((error: unknown) => {
       this.#options.logger.warn(
         { stream: this.#options.stream, cause: describeError(error) },
@@ -137,11 +137,13 @@ class OutboxRelay implements Relay {
     const { store, bus, stream, batch } = this.#options;
     const after = await this.#startOfRound();
     const numbered = await store.number(batch);
+    faultPoint("relay.after-number");
     const events = await store.read(after, batch);
     const oldest = events[0];
     if (events.length > 0) {
-      this.#published = after; // where to go on if publishing fails half-way
+      faultPoint("relay.before-publish");
       await bus.publish(stream, events);
+      faultPoint("relay.after-publish");
       this.#published = events.at(-1)!.position;
       this.#metrics.published(stream, events.length);
     }
@@ -152,30 +154,41 @@ class OutboxRelay implements Relay {
     return Math.max(numbered, events.length);
   }
 
-  /** The position to read after: where we were, or further back when a group has come late. */
+  /** The position to read after: where we were, further back when the bus lacks earlier events, further on behind another relay. */
   async #startOfRound(): Promise<bigint> {
     const { store, bus, stream, logger } = this.#options;
-    if (this.#published === undefined) {
-      this.#saved = await store.loadDelivered();
-      this.#published = bus.resume(stream, this.#saved);
-      return this.#published;
-    }
-    const after = bus.resume(stream, this.#published);
-    if (after < this.#published) {
+    const isFirst = this.#published === undefined;
+    if (isFirst) this.#saved = await store.loadDelivered();
+    const published = this.#published ?? this.#saved;
+    const after = await bus.resume(stream, { published, delivered: this.#saved });
+    if (after > published) await this.#assertOwnBus(after);
+    if (after < published) {
       logger.info(
-        { stream, from: after.toString(), to: this.#published.toString() },
-        "A group needs earlier events; the relay publishes them again.",
+        { stream, from: after.toString(), to: published.toString() },
+        "The bus needs earlier events; the relay publishes them again.",
       );
     }
+    this.#published = after;
     return after;
+  }
+
+  /** A bus that is further than the outbox carries other events under our positions: what we publish would pass for repetitions. */
+  async #assertOwnBus(after: bigint): Promise<void> {
+    const head = await this.#options.store.head();
+    if (after <= head) return;
+    throw new Error(
+      `The bus has ${this.#options.stream} up to ${after}, the outbox only up to ${head}: the bus belongs to another database. ` +
+        "Give each database its own bus (or key prefix), or empty the bus.",
+    );
   }
 
   async #saveDelivered(): Promise<void> {
     const { store, bus, stream } = this.#options;
-    const safe = bus.safePosition(stream);
+    const safe = await bus.safePosition(stream);
     this.#savedAt = this.#timers.now();
     if (safe === undefined || safe <= this.#saved) return;
     await store.saveDelivered(safe);
+    faultPoint("relay.after-save-delivered");
     this.#saved = safe;
   }
 
