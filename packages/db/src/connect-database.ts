@@ -25,6 +25,11 @@ export interface DatabaseOptions {
   readonly maxConnections: number;
   /** A call that gets no byte from the server for so long fails, outcome unknown. Default 5000. */
   readonly deadlineMs?: number | undefined;
+  /**
+   * How long the server lets a process that is frozen or cut off keep its transaction, and with it its locks: the bound of an idle
+   * transaction, of one statement, and of bytes that nobody takes. Default: 30 s for the first, none for the others.
+   */
+  readonly idleInTransactionMs?: number | undefined;
   /** Warnings of the server: a wait for a synchronous replica that was given up arrives here and nowhere else. */
   readonly onNotice?: ((notice: { readonly code: string; readonly message: string }) => void) | undefined;
 }
@@ -90,11 +95,20 @@ function connectionOptions(options: DatabaseOptions, deadlineMs: number, onNotic
     connection: {
       application_name: options.applicationName,
       TimeZone: "UTC",
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+      ...lockBounds(options.idleInTransactionMs),
       ...(options.area === undefined ? {} : { role: `florin_${options.area}` }),
     },
     types: { bigint: postgres.BigInt, instant: instantType },
   };
+}
+
+/**
+ * `statement_timeout` is for a client that stops between Parse and Bind, where no transaction counts as idle; it ends before COMMIT
+ * begins, so it never cancels one. `tcp_user_timeout` is for a client that is gone while the server still writes to it.
+ */
+function lockBounds(idleMs: number | undefined) {
+  if (idleMs === undefined) return { idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS };
+  return { idle_in_transaction_session_timeout: idleMs, statement_timeout: idleMs, tcp_user_timeout: idleMs };
 }
 
 const instantType = {

@@ -18,8 +18,19 @@ export class OutcomeUnknownError extends Error {
  */
 export type DatabaseErrorClass = "not-applied" | "unknown" | "refused";
 
-/** Serialization, deadlock, lock not available, starting up, too many connections, out of memory or disk. */
-const NOT_APPLIED_STATES = new Set(["40001", "40P01", "55P03", "57P03", "53000", "53100", "53200", "53300", "53400"]);
+/** Serialization, deadlock, lock not available, a statement out of time, starting up, too many connections, out of memory or disk. */
+const NOT_APPLIED_STATES = new Set([
+  "40001",
+  "40P01",
+  "55P03",
+  "57014",
+  "57P03",
+  "53000",
+  "53100",
+  "53200",
+  "53300",
+  "53400",
+]);
 /** No connection was ever there, or the pool was closed before anything was sent. */
 const NOT_APPLIED_CODES = new Set([
   "ECONNREFUSED",
