@@ -20,7 +20,13 @@ import {
 } from "graphql";
 import { enforceRequirements } from "./authorization.js";
 import { createBoundedCache } from "./bounded-cache.js";
-import { findVariableFaults, internalError, toErrorExtensions, toErrorJson } from "./request-errors.js";
+import {
+  findVariableFaults,
+  internalError,
+  serviceTokenRefused,
+  toErrorExtensions,
+  toErrorJson,
+} from "./request-errors.js";
 import { scalarResolvers } from "./scalars.js";
 import type { Subgraph, SubgraphErrorJson, SubgraphRequest, SubgraphResponse } from "./subgraph.js";
 
@@ -208,13 +214,6 @@ async function withDeadline(work: Promise<SubgraphResponse>, budgetMs: number): 
   } finally {
     clearTimeout(timer);
   }
-}
-
-function serviceTokenRefused(name: string): SubgraphErrorJson {
-  return {
-    message: `The subgraph ${name} answers services only. Send a service token made for it.`,
-    extensions: { code: "SERVICE_UNAUTHENTICATED" },
-  };
 }
 
 function toValidationError(error: GraphQLError): SubgraphErrorJson {

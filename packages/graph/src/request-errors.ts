@@ -110,3 +110,10 @@ function toFault(path: readonly (string | number)[], error: GraphQLError): Field
     message: type === undefined ? "Not a value of the expected type." : `Send a value of type ${type}.`,
   };
 }
+
+export function serviceTokenRefused(name: string): SubgraphErrorJson {
+  return {
+    message: `The subgraph ${name} answers services only. Send a service token made for it.`,
+    extensions: { code: "SERVICE_UNAUTHENTICATED" },
+  };
+}
