@@ -16,3 +16,4 @@ export {
   type Direction,
   type TcpProxy,
 } from "./tcp-proxy.js";
+export { findRedisServer, startTestRedis, whereRedisIs, type TestRedis } from "./test-redis.js";
