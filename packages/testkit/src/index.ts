@@ -17,3 +17,8 @@ export {
   type TcpProxy,
 } from "./tcp-proxy.js";
 export { findRedisServer, startTestRedis, whereRedisIs, type TestRedis } from "./test-redis.js";
+export { startFlorinCluster, type FlorinCluster, type FlorinClusterOptions } from "./florin-cluster.js";
+export type { FlorinPart, PartEnvironment, PartExit, PartKind } from "./florin-part.js";
+export { clockSkew } from "./clock-skew.js";
+export { startSmallDisk, type SmallDisk } from "./small-disk.js";
+export { findFreePort } from "./free-port.js";
