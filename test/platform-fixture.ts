@@ -38,6 +38,7 @@ export async function startTestPlatform() {
     isDemo: true,
     isProduction: false,
     logLevel: "warn",
+    drainMs: 0,
   });
   const graph = async <Data>(query: string, variables?: unknown, token?: string, headers?: Record<string, string>) => {
     const response = await fetch(`${platform.url}/graphql`, {

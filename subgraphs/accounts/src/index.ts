@@ -22,6 +22,7 @@ import {
   type Clock,
   type EventEnvelope,
   type IdSource,
+  type Instant,
 } from "@florin/kernel";
 import { createBulkhead, withDeadline } from "@florin/resilience";
 import { newCorrelationId, type Logger, type Metrics } from "@florin/telemetry";
@@ -46,7 +47,8 @@ import { createLedgerEventsConsumer, createReplayStore } from "./tasks/ledger-ev
 import { createTransact } from "./transact.js";
 
 export { ACCOUNTS_CONSUMER } from "./tasks/ledger-events.js";
-export { DEMO_PARTNER_KEY, DEMO_PASSWORD, type DemoData, type DemoIdentity } from "./commands/seed-demo.js";
+export { createRevokedSessions, type RevokedSessions } from "./revoked-sessions.js";
+export { DEMO_PARTNER_KEY, DEMO_PASSWORD, demoLogins, type DemoData, type DemoIdentity } from "./commands/seed-demo.js";
 
 export interface AccountsAreaOptions {
   /** Migrated; the area connects as its own role. */
@@ -74,6 +76,12 @@ export interface AccountsAreaOptions {
   readonly random?: (() => number) | undefined;
 }
 
+/** A session that is over, by border id (`ses_…`), while its access tokens may run until `until`. */
+export interface EndedSession {
+  readonly sessionId: string;
+  readonly until: Instant;
+}
+
 export interface AccountsArea {
   readonly subgraph: Subgraph;
   /** What this area publishes, from PostgreSQL. */
@@ -85,6 +93,8 @@ export interface AccountsArea {
   exchangeApiKey(key: string): Promise<{ readonly token: string; readonly expiresIn: number } | undefined>;
   /** By border id (`ses_…`), for verifiers elsewhere in this process. */
   readonly revokedSessions: RevokedSessions;
+  /** The same from PostgreSQL, whichever process ended them: for verifiers in other processes. */
+  listRevokedSessions(): Promise<readonly EndedSession[]>;
   /** Needs a running ledger for the wallets to open; waits at most 10 s for each. Throws without `demo`, and in production. */
   seedDemo(): Promise<DemoData>;
   health(): Promise<{ readonly ready: boolean; readonly detail: string }>;
@@ -126,8 +136,14 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
   const keyRing = createKeyRing({ database, clock, masterKey, logger, policy: options.rotationPolicy });
   await keyRing.refresh();
   const revokedSessions = createRevokedSessions(clock);
-  for (const ended of await listSessionsRevokedSince(sql, addMicros(clock.now(), -TOKEN_LIFE_MICROS)))
-    revokedSessions.add(formatId("session", ended.sessionId), addMicros(ended.revokedAt, TOKEN_LIFE_MICROS));
+  const listRevokedSessions = async (): Promise<readonly EndedSession[]> => {
+    const ended = await listSessionsRevokedSince(sql, addMicros(clock.now(), -TOKEN_LIFE_MICROS));
+    return ended.map(({ sessionId, revokedAt }) => ({
+      sessionId: formatId("session", sessionId),
+      until: addMicros(revokedAt, TOKEN_LIFE_MICROS),
+    }));
+  };
+  for (const { sessionId, until } of await listRevokedSessions()) revokedSessions.add(sessionId, until);
 
   const answers = createLedgerAnswers();
   const store = createOutboxStore(database, "accounts");
@@ -175,6 +191,7 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
     verifyViewer: verifier.verify,
     exchangeApiKey: (key) => exchangeApiKey({ sql, clock, issuer }, key),
     revokedSessions,
+    listRevokedSessions,
     seedDemo: async () => {
       if (options.isProduction === true || options.demo !== true)
         throw new Error("demo identities have published passwords; start with demo data on, and never in production");
@@ -256,7 +273,7 @@ function createServices(
 const revocation = z.object({ sessionId: z.string(), until: z.string() });
 
 /** Also of other processes: the event passes here whoever wrote it. */
-function noteRevocation(event: EventEnvelope, revokedSessions: RevokedSessions): void {
+export function noteRevocation(event: EventEnvelope, revokedSessions: RevokedSessions): void {
   if (event.type !== "session.revoked") return;
   const { sessionId, until } = revocation.parse(event.payload);
   const end = parseInstant(until);

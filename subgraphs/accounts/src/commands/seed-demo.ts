@@ -78,6 +78,9 @@ const households: readonly { readonly people: readonly DemoPerson[]; readonly ac
   },
 ];
 
+/** Everybody who can sign in with the published password, in the order in which shared accounts are funded. */
+export const demoLogins: readonly Pick<DemoPerson, "email" | "what">[] = households.flatMap(({ people }) => people);
+
 export async function seedDemo(services: Services, correlationId: string): Promise<DemoData> {
   const partner = await seedPartner(services);
   const identities: DemoIdentity[] = [];
