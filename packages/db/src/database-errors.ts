@@ -10,6 +10,26 @@ export class OutcomeUnknownError extends Error {
   }
 }
 
+/** None of the hosts is the primary, or none may be used as such. Nothing was sent. */
+export class NoPrimaryError extends Error {
+  override readonly name = "NoPrimaryError";
+  readonly code = "NO_PRIMARY";
+
+  constructor(waitedMs: number, refusal: string) {
+    super(`No database could be used within ${Math.round(waitedMs)} ms: ${refusal}. See docs/failover.md.`);
+  }
+}
+
+/** The connection was dropped because another host is the primary now; what was under way on it may have happened. */
+export class PrimaryChangedError extends Error {
+  override readonly name = "PrimaryChangedError";
+  readonly code = "PRIMARY_CHANGED";
+
+  constructor() {
+    super("Another host is the primary now; this connection was dropped and the outcome is unknown.");
+  }
+}
+
 /**
  * What a failed database call means for what it wanted to write:
  *   not-applied  nothing has happened, and trying again soon may succeed
@@ -39,12 +59,14 @@ const NOT_APPLIED_CODES = new Set([
   "EHOSTUNREACH",
   "CONNECT_TIMEOUT",
   "CONNECTION_ENDED",
+  "NO_PRIMARY",
 ]);
 const UNKNOWN_CODES = new Set([
   "CONNECTION_CLOSED",
   "CONNECTION_DESTROYED",
   "DATABASE_DEADLINE",
   "OUTCOME_UNKNOWN",
+  "PRIMARY_CHANGED",
   "ECONNRESET",
   "EPIPE",
   "ETIMEDOUT",

@@ -11,7 +11,9 @@ export {
 export {
   classifyDatabaseError,
   isOutcomeUnknown,
+  NoPrimaryError,
   OutcomeUnknownError,
+  PrimaryChangedError,
   type DatabaseErrorClass,
 } from "./database-errors.js";
 export {
@@ -32,4 +34,6 @@ export { insertInbox, loadConsumerOffset, saveConsumerOffset } from "./inbox.js"
 export { migrate, type MigrateOptions } from "./migrate.js";
 export { listen, notify } from "./notifications.js";
 export { appendOutbox, createOutboxStore, type OutboxStore } from "./outbox.js";
+export type { Primary } from "./primary-finder.js";
+export { createReadRouter, type ConsistencyPosition, type ReadRouter, type ReadRouterOptions } from "./read-router.js";
 export { DatabaseDeadlineError } from "./watched-socket.js";

@@ -37,6 +37,8 @@ export interface PostgresPair {
   readonly url: string;
   /** As when its machine is lost: the postmaster and all its children get SIGKILL. */
   killPrimary(): Promise<void>;
+  /** The same for the standby, promoted or not. */
+  killStandby(): Promise<void>;
   /** The standby stops receiving and stays up; `attachStandby` lets it go on. */
   detachStandby(): Promise<void>;
   attachStandby(): Promise<void>;
@@ -111,15 +113,16 @@ function assemblePair({ first, second, primaryUrl, conninfo, running, start, sto
   const standbyUrl = withPort(primaryUrl, second.port);
   const supervisors = new Set<FailoverSupervisor>();
   const promote = () => asSuperuser(standbyUrl, promoteServer);
+  const kill = async (server: LocalPostgres): Promise<void> => {
+    await killTree(server.pid);
+    await server.ended;
+  };
   return {
     primary: { url: primaryUrl, port: first.port },
     standby: { url: standbyUrl, port: second.port },
     url: primaryUrl.replace(/(127\.0\.0\.1:\d+)/, `$1,127.0.0.1:${second.port}`),
-    killPrimary: async () => {
-      const server = running.get("primary") ?? first;
-      await killTree(server.pid);
-      await server.ended;
-    },
+    killPrimary: () => kill(running.get("primary") ?? first),
+    killStandby: () => kill(second),
     detachStandby: async () => {
       await configure(standbyUrl, "primary_conninfo", "");
       await asSuperuser(standbyUrl, ({ sql }) =>
