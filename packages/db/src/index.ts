@@ -31,6 +31,16 @@ export {
 } from "./dead-letters.js";
 export { answerEventIdOf, fingerprintOf, internalAccountId, operationIdOf, sha256Hex } from "./fingerprint.js";
 export { insertInbox, loadConsumerOffset, saveConsumerOffset } from "./inbox.js";
+export {
+  checkInvariants,
+  describeFinding,
+  findViolations,
+  invariants,
+  type InvariantFinding,
+  type InvariantOptions,
+  type InvariantReport,
+} from "./invariants/check-invariants.js";
+export { createInvariantWatch, type InvariantWatch } from "./invariants/invariant-watch.js";
 export { migrate, type MigrateOptions } from "./migrate.js";
 export { listen, notify } from "./notifications.js";
 export { appendOutbox, createOutboxStore, type OutboxStore } from "./outbox.js";
