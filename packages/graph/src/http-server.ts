@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 
 /**
  * An HTTP server that can leave without anybody noticing.
@@ -57,6 +57,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     },
   );
   server.keepAliveTimeout = KEEP_ALIVE_MS;
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port, options.host, resolve);
@@ -76,7 +81,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     stop: (deadlineMs) => {
       drain();
       state = "closing";
-      return close(server, deadlineMs);
+      const closed = close(server, deadlineMs);
+      // Node closes connections that wait for their next request, but not those that never sent one.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+      return closed;
     },
   };
 }
@@ -102,7 +110,6 @@ function close(server: Server, deadlineMs: number): Promise<void> {
       clearTimeout(cut);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }
 
