@@ -22,3 +22,16 @@ export type { FlorinPart, PartEnvironment, PartExit, PartKind } from "./florin-p
 export { clockSkew } from "./clock-skew.js";
 export { startSmallDisk, type SmallDisk } from "./small-disk.js";
 export { findFreePort } from "./free-port.js";
+export {
+  completedOperations,
+  createHistory,
+  type Anomaly,
+  type Completed,
+  type History,
+  type HistoryEntry,
+  type Invocation,
+} from "./history.js";
+export { checkBank, type BankRead } from "./check-bank.js";
+export { checkIdempotentHistory, type KeyedValue, type StoredOperation } from "./check-idempotent.js";
+export { checkListAppend, type ListAppendReport } from "./check-list-append.js";
+export type { ListOperation, ListTransaction, ListView } from "./list-versions.js";
