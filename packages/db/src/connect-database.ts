@@ -179,10 +179,24 @@ function connectionOptions(
       application_name: options.applicationName,
       TimeZone: "UTC",
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
-      ...(options.area === undefined ? {} : { role: `florin_${options.area}` }),
+      ...(options.area === undefined
+        ? {}
+        : { role: `florin_${options.area}`, synchronous_commit: commitLevel(options.url) }),
     },
     types: { bigint: postgres.BigInt, instant: instantType },
   };
+}
+
+/**
+ * What an area commits is durable when it is acknowledged, whatever the server's default: on the standby too when the server names a
+ * synchronous one. The URL may ask for more (`?synchronous_commit=remote_apply`) and not for less.
+ */
+function commitLevel(url: string): string {
+  const asked = /[?&]synchronous_commit=([^&]*)/.exec(url)?.[1] ?? "on";
+  if (asked === "on" || asked === "remote_apply") return asked;
+  throw new Error(
+    `The database URL asks for synchronous_commit=${asked}, with which acknowledged money can be lost. Leave it out, or ask for remote_apply.`,
+  );
 }
 
 const instantType = {
