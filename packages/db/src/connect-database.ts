@@ -178,7 +178,7 @@ function connectionOptions(
     connection: {
       application_name: options.applicationName,
       TimeZone: "UTC",
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+      ...lockBounds(options.idleInTransactionMs),
       ...(options.area === undefined
         ? {}
         : { role: `florin_${options.area}`, synchronous_commit: commitLevel(options.url) }),
@@ -197,6 +197,15 @@ function commitLevel(url: string): string {
   throw new Error(
     `The database URL asks for synchronous_commit=${asked}, with which acknowledged money can be lost. Leave it out, or ask for remote_apply.`,
   );
+}
+
+/**
+ * `statement_timeout` is for a client that stops between Parse and Bind, where no transaction counts as idle; it ends before COMMIT
+ * begins, so it never cancels one. `tcp_user_timeout` is for a client that is gone while the server still writes to it.
+ */
+function lockBounds(idleMs: number | undefined) {
+  if (idleMs === undefined) return { idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS };
+  return { idle_in_transaction_session_timeout: idleMs, statement_timeout: idleMs, tcp_user_timeout: idleMs };
 }
 
 const instantType = {
