@@ -42,6 +42,7 @@ import { deriveKey } from "./secret-box.js";
 import type { Services } from "./services.js";
 import { createSessionTokens } from "./session-tokens.js";
 import { ANSWER_CHANNEL } from "./tasks/apply-ledger-answer.js";
+import { startInvariantChecks } from "./tasks/check-invariants.js";
 import { FORGET_EVERY_MS, forgetExpired } from "./tasks/forget-expired.js";
 import { createLedgerEventsConsumer, createReplayStore } from "./tasks/ledger-events.js";
 import { createTransact } from "./transact.js";
@@ -71,6 +72,8 @@ export interface AccountsAreaOptions {
   readonly isProduction?: boolean | undefined;
   /** Default 10. */
   readonly maxConnections?: number | undefined;
+  /** How often the area checks its own invariants. Default 60 000; 0: never. */
+  readonly checkInvariantsEveryMs?: number | undefined;
   readonly rotationPolicy?: RotationPolicy | undefined;
   /** Uniform in [0, 1); pauses between retries. Default Math.random. */
   readonly random?: (() => number) | undefined;
@@ -182,6 +185,7 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
   const jobs = [
     startRepeatingJob("refresh-signing-keys", KEY_REFRESH_MS, keyRing.refresh, logger),
     startRepeatingJob("forget-expired", FORGET_EVERY_MS, () => forgetExpired(sql, clock), logger),
+    startInvariantChecks({ ...options, everyMs: options.checkInvariantsEveryMs }),
   ];
 
   return {

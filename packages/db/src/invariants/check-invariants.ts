@@ -15,6 +15,12 @@ import { sessionRules } from "./session-rules.js";
  */
 export const invariants: readonly Invariant[] = [...moneyRules, ...projectionRules, ...eventRules, ...sessionRules];
 
+/** Which of them an area can check alone, at any time. */
+export function invariantIdsOf(area: Area): readonly InvariantId[] {
+  const alone = invariants.filter((rule) => rule.holds === "always" && rule.areas.every((one) => one === area));
+  return [...new Set(alone.map((rule) => rule.id))];
+}
+
 export interface InvariantOptions {
   /** What the role may read. Rules that need more are left out. */
   readonly areas: readonly Area[];
