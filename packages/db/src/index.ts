@@ -35,6 +35,7 @@ export {
   checkInvariants,
   describeFinding,
   findViolations,
+  invariantIdsOf,
   invariants,
   type InvariantFinding,
   type InvariantOptions,
