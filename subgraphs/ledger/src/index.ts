@@ -17,6 +17,7 @@ import type { LedgerContext } from "./context.js";
 import { createReaderSource } from "./readers.js";
 import { resolvers } from "./resolvers/index.js";
 import { createAccountCommandsGroup, createReplayStore } from "./tasks/account-commands.js";
+import { startInvariantChecks } from "./tasks/check-invariants.js";
 import type { LedgerWriter } from "./writer/command.js";
 import { createLedgerWriter } from "./writer/ledger-writer.js";
 
