@@ -41,6 +41,8 @@ export interface LedgerAreaOptions {
   readonly ownersMayMoveCash: boolean;
   /** For reads and for the writer together; at least 4. Default 16. */
   readonly maxConnections?: number | undefined;
+  /** How often the area checks its own invariants. Default 60 000; 0: never. */
+  readonly checkInvariantsEveryMs?: number | undefined;
 }
 
 export interface LedgerArea {
@@ -83,12 +85,13 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   const accountCommands = bus.consume(group);
   const replays = startReplayLoop({ group, store: createReplayStore(database), logger });
   relay.start();
+  const invariants = startInvariantChecks({ ...options, everyMs: options.checkInvariantsEveryMs });
 
   return {
     subgraph: await createLedgerSubgraph(options, database, writer, accountCommands),
     stream: { stream: "ledger", head: store.head, range: store.range },
     health: () => checkHealth(database, writer),
-    stop: (deadlineMs) => stopAll(deadlineMs, relay, writer, [replays, hints], [writerDatabase, database]),
+    stop: (deadlineMs) => stopAll(deadlineMs, relay, writer, [replays, hints, invariants], [writerDatabase, database]),
   };
 }
 
