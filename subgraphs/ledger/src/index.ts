@@ -19,7 +19,7 @@ import { resolvers } from "./resolvers/index.js";
 import { createAccountCommandsGroup, createReplayStore } from "./tasks/account-commands.js";
 import { startInvariantChecks } from "./tasks/check-invariants.js";
 import type { LedgerWriter } from "./writer/command.js";
-import { createLedgerWriter } from "./writer/ledger-writer.js";
+import { createLedgerWriter, DEFAULT_LEASE_MS } from "./writer/ledger-writer.js";
 
 /**
  * The ledger's composition root: database (role florin_ledger) → products → writer → consumers of the accounts stream → relay of
@@ -41,8 +41,12 @@ export interface LedgerAreaOptions {
   readonly ownersMayMoveCash: boolean;
   /** For reads and for the writer together; at least 4. Default 16. */
   readonly maxConnections?: number | undefined;
+  /** How long the book may stand still after its writer's process died or froze. The same in every process. Default 3000. */
+  readonly leaseMs?: number | undefined;
   /** How often the area checks its own invariants. Default 60 000; 0: never. */
   readonly checkInvariantsEveryMs?: number | undefined;
+  /** Only for the control of a test that shows what the fence is for: two writers may then both commit. */
+  readonly unsafeNoFence?: boolean | undefined;
 }
 
 export interface LedgerArea {
@@ -61,10 +65,18 @@ const CONSISTENCY_WAIT_MS = 1_000;
 export async function createLedgerArea(options: LedgerAreaOptions): Promise<LedgerArea> {
   const { bus, clock, ids, logger, metrics } = options;
   const connections = options.maxConnections ?? DEFAULT_CONNECTIONS;
-  const connect = (applicationName: string, maxConnections: number) =>
-    connectDatabase({ url: options.databaseUrl, area: "ledger", applicationName, maxConnections });
+  const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+  const connect = (applicationName: string, maxConnections: number, idleInTransactionMs?: number) =>
+    connectDatabase({
+      url: options.databaseUrl,
+      area: "ledger",
+      applicationName,
+      maxConnections,
+      idleInTransactionMs,
+    });
   const database = connect("florin-ledger", connections - WRITER_CONNECTIONS);
-  const writerDatabase = connect("florin-ledger-writer", WRITER_CONNECTIONS);
+  // Who lost the lease by standing still keeps no locks that the next one would wait for.
+  const writerDatabase = connect("florin-ledger-writer", WRITER_CONNECTIONS, leaseMs);
   await ensureProducts(database, productLibrary, ids, clock);
 
   const store = createOutboxStore(database, "ledger");
@@ -77,6 +89,8 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
     logger,
     metrics,
     holder: `ledger-${ids.next()}`,
+    leaseMs,
+    isFenced: options.unsafeNoFence !== true,
     onCommitted: () => relay.wake(),
   });
   // Batches of another process's writer are told by the database.
