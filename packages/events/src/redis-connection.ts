@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Redis} from "ioredis";
-import { type RedisOptions } from "ioredis";
+import type { Redis, RedisOptions } from "ioredis";
 import type { Logger } from "@florin/telemetry";
 import { describeError } from "./poison-event.js";
 import type { RedisBusMetrics } from "./redis-bus-metrics.js";

@@ -51,7 +51,7 @@ export interface Relay {
 /**
  * Carries one area's outbox to the bus, for ever and in order.
  *
- *   round    number → read after the last published → publish → write down what every group has finished (throttled)
+ *   round    number → ask the bus where to go on → read after it → publish → write down what every group has finished (throttled)
  *   between  a full round is followed by the next at once; else wait for `wake` or `pollMs`. After a wake-up or work look again after
  *            5, 10, 20 … ms: an event that is committed cannot be numbered while an older transaction runs, and that one wakes nobody.
  *   failure  logged, and tried again after a growing pause, without end: nobody else carries these events.
@@ -135,9 +135,9 @@ class OutboxRelay implements Relay {
   /** How many events were numbered or published, whichever is more. */
   async #round(): Promise<number> {
     const { store, bus, stream, batch } = this.#options;
-    const after = await this.#startOfRound();
-    const numbered = await store.number(batch);
+    const numbered = await store.number(batch); // first: the log must grow while the bus is away
     faultPoint("relay.after-number");
+    const after = await this.#startOfRound();
     const events = await store.read(after, batch);
     const oldest = events[0];
     if (events.length > 0) {

@@ -45,8 +45,14 @@ export async function createEffectTables(url: string): Promise<void> {
   await database.stop();
 }
 
-export function connectArea(url: string, area: Area): Database {
-  return connectDatabase({ url, area, applicationName: `events-test-${area}`, maxConnections: 12 });
+export function connectArea(url: string, area: Area, idleInTransactionMs?: number): Database {
+  return connectDatabase({
+    url,
+    area,
+    applicationName: `events-test-${area}`,
+    maxConnections: 12,
+    idleInTransactionMs,
+  });
 }
 
 /** One event of the area, in a transaction of its own. */
