@@ -1,3 +1,4 @@
+import { whereRedisIs } from "@florin/testkit";
 import { runFailover } from "../../chaos/failover.js";
 
 // Correctness is asserted here; the pass line for time is the long form's, on a machine of its own (docs/failover.md).
@@ -15,3 +16,11 @@ test("without waiting for the standby they are lost: the control", async () => {
   expect(report.rounds[0]?.lost).toBeGreaterThan(0);
   expect(report.violations).not.toEqual([]);
 }, 300_000);
+
+whereRedisIs(describe, describe.skip)("through a gateway, an accounts and two ledgers", () => {
+  test("the same holds, and every process finds the new primary by itself", async () => {
+    const report = await runFailover({ rounds: 1, seed: 2, modes: ["on"], through: "processes", ...patient });
+    expect(report.violations).toEqual([]);
+    expect(report.acknowledged).toBeGreaterThan(100);
+  }, 300_000);
+});
