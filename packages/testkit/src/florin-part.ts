@@ -57,6 +57,7 @@ export interface PartOptions {
 
 const STOP_DEADLINE_MS = 30_000;
 const LAST_LINES = 25;
+const LINE_LENGTH = 400;
 /** Children are killed with us, also when we are killed and can do nothing about it (Linux). */
 const SETPRIV = ["/usr/bin/setpriv", "/bin/setpriv"].find((path) => existsSync(path));
 
@@ -184,7 +185,10 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
 
 async function lastLines(logFile: string): Promise<string> {
   const lines = (await readFile(logFile, "utf8").catch(() => "")).trimEnd().split("\n");
-  return `Its last lines:\n${lines.slice(-LAST_LINES).join("\n")}`;
+  return `Its last lines:\n${lines
+    .slice(-LAST_LINES)
+    .map((line) => line.slice(0, LINE_LENGTH))
+    .join("\n")}`;
 }
 
 function describe({ code, signal: name }: PartExit): string {

@@ -1,4 +1,5 @@
 export { checkBooks } from "./invariants.js";
+export { startTestCluster, type TestCluster } from "./test-cluster.js";
 export { createTestDatabase, type TestDatabase } from "./test-database.js";
 export { eventually } from "./eventually.js";
 export {
