@@ -37,6 +37,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 /** Longer than our client keeps a connection, so that it never writes into a closing one. */
 const KEEP_ALIVE_MS = 65_000;
+/** For the first request of a connection that was made just before the server stopped listening. */
+const FIRST_WORDS_MS = 500;
 
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const underWay = new Set<ServerResponse>();
@@ -82,9 +84,12 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       drain();
       state = "closing";
       const closed = close(server, deadlineMs);
-      // Node closes connections that wait for their next request, but not those that never sent one.
-      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-      return closed;
+      // Node closes connections that wait for their next request, but not those that never sent one. Their first may be on its way
+      // and is refused politely; who has nothing to say by then has nothing to lose.
+      const cut = setTimeout(() => {
+        for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+      }, FIRST_WORDS_MS);
+      return closed.finally(() => clearTimeout(cut));
     },
   };
 }
