@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import type { Area, EventEnvelope } from "@florin/kernel";
+import { withDeadline } from "@florin/resilience";
 import type { Logger, Metrics } from "@florin/telemetry";
 import type { Bus, ConsumerGroup, Consumption, RelayPositions } from "./bus.js";
 import { createEventMetrics } from "./event-metrics.js";
@@ -53,6 +54,8 @@ export function createRedisBus(options: RedisBusOptions): Bus {
 }
 
 const DEFAULTS = { keyPrefix: "florin", leaseMs: 5_000, maxLength: 100_000, horizon: 100_000 } as const;
+
+const REMEMBER_MS = 500;
 
 interface StreamParts {
   readonly stream: RedisStream;
@@ -147,11 +150,13 @@ class RedisBus implements Bus {
     this.#isStopped = true;
     const streams = [...this.#streams.values()];
     for (const { publisher } of streams) publisher.stop();
+    for (const { tapReader } of streams) tapReader?.stop();
     const members = streams.flatMap((parts) => [...parts.members.values()].map((member) => member.stop(deadlineMs)));
-    await Promise.all([...members, ...streams.map((parts) => parts.tapReader?.stop())]);
+    await Promise.all(members);
     if (deadlineMs > 0) {
+      const remembered = Promise.all(streams.map((parts) => parts.publisher.rememberSafe()));
       // A Redis that is away has nothing to say; then the next start repeats a little more.
-      await Promise.all(streams.map((parts) => parts.publisher.rememberSafe().catch(() => undefined)));
+      await withDeadline(remembered, REMEMBER_MS, "asking what every group has finished").catch(() => undefined);
     }
     this.#commands.close();
   }

@@ -86,6 +86,7 @@ export class RedisConnection {
       connectTimeout: DEADLINE_MS,
       disconnectTimeout: 100,
       commandTimeout: DEADLINE_MS,
+      reconnectOnError: (error) => error.message.startsWith("READONLY"), // a primary that became a replica
       retryStrategy: (times) => Math.min(RECONNECT.baseMs * 2 ** Math.min(times, 10), RECONNECT.maxMs),
     });
     this.#firstTry = new Promise((resolve) => (this.#endFirstTry = resolve));

@@ -37,6 +37,8 @@ export interface RedisGroupMemberOptions {
 
 const ACK_EVERY_MS = 50;
 const POLL_EVERY_MS = 25;
+/** For the lease, when draining took the whole deadline: two short commands, and the next process need not wait. */
+const GIVE_BACK_LEAST_MS = 200;
 /** To the next heartbeat while there is no stream to read: the relay begins one within its next round. */
 const SOON_MS = 50;
 
@@ -54,7 +56,7 @@ export class RedisGroupMember implements Consumption {
   #mark = 0n;
   /** Greatest mark that Redis has confirmed in its present life. */
   #acknowledged = -1n;
-  #heartbeat: Promise<void> | undefined;
+  #isStarted = false;
   #endRest: (() => void) | undefined;
   #cancelAck: (() => void) | undefined;
   #isWithoutStream = false;
@@ -69,7 +71,9 @@ export class RedisGroupMember implements Consumption {
   }
 
   start(): void {
-    this.#heartbeat ??= this.#beatForever();
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    void this.#beatForever();
   }
 
   /** Is this process the one that works for the group? */
@@ -91,14 +95,16 @@ export class RedisGroupMember implements Consumption {
 
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopping = true;
+    const until = this.#options.timers.now() + deadlineMs;
     const term = this.#term;
     await term?.reader.stop();
     await term?.runner.stop(deadlineMs);
     this.#isStopped = true;
     this.#endRest?.();
     this.#cancelAck?.();
-    if (deadlineMs > 0 && term !== undefined) await this.#giveBack(term, deadlineMs);
-    await this.#heartbeat;
+    if (deadlineMs > 0 && term !== undefined) {
+      await this.#giveBack(term, Math.max(until - this.#options.timers.now(), GIVE_BACK_LEAST_MS));
+    }
     this.#term = undefined;
     this.#waiters.giveUp();
     this.#options.connection.close();

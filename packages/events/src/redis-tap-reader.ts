@@ -33,7 +33,7 @@ export class RedisTapReader {
   #seen: bigint | undefined;
   /** There was no stream when the reader began, so all of the one that comes is new. */
   #hasSeenNone = false;
-  #running: Promise<void> | undefined;
+  #isStarted = false;
   #isStopped = false;
   #endPause: (() => void) | undefined;
 
@@ -43,18 +43,18 @@ export class RedisTapReader {
   }
 
   add(listener: (event: EventEnvelope) => void): () => void {
-    if (!this.#isStopped && this.#running === undefined) {
+    if (!this.#isStopped && !this.#isStarted) {
+      this.#isStarted = true;
       this.#options.connection.start();
-      this.#running = this.#run();
+      void this.#run();
     }
     return this.#taps.add(listener);
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     this.#isStopped = true;
     this.#endPause?.();
     this.#options.connection.close();
-    await this.#running;
     this.#taps.clear();
   }
 

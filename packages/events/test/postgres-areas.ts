@@ -28,6 +28,7 @@ import {
   type Bus,
   type ConsumerGroup,
   type Consumption,
+  type RedisBusOptions,
 } from "../src/index.js";
 import { newMetrics, silent } from "./group-model.js";
 
@@ -137,13 +138,23 @@ export interface Life {
   end(): Promise<void>;
 }
 
+/** What both adapters of the bus take. */
+export type CreateBus = (
+  options: Pick<RedisBusOptions, "logger" | "metrics" | "groupConcurrency" | "expectedGroups">,
+) => Bus;
+
+export interface LifeSetting {
+  readonly createBus?: CreateBus;
+  readonly saveEveryMs?: number;
+}
+
 /** One process: a bus, and per area a relay, a group and its replay. */
 export function startLife(
   databases: Readonly<Record<Area, Database>>,
   groups: Readonly<Record<Area, ConsumerGroup>>,
-  saveEveryMs = 50,
+  { createBus = createInProcessBus, saveEveryMs = 50 }: LifeSetting = {},
 ): Life {
-  const bus = createInProcessBus({
+  const bus = createBus({
     logger: silent,
     metrics: newMetrics(),
     groupConcurrency: 8,
