@@ -55,7 +55,7 @@ export function composeAccounts(
 
 export function composeLedger(
   foundations: AreaFoundations,
-  own: Pick<LedgerAreaOptions, "verifyServiceToken" | "verifyViewer" | "leaseMs">,
+  own: Pick<LedgerAreaOptions, "verifyServiceToken" | "verifyViewer" | "leaseMs" | "unsafeNoFence" | "replicaUrl">,
 ): Promise<LedgerArea> {
   const { masterKey, isDemo, ...shared } = foundations;
   return createLedgerArea({

@@ -38,6 +38,8 @@ export interface LedgerEnvironment extends AccountsEnvironment {
   readonly accountsUrls: readonly string[];
   /** How long the right to write outlives its last renewal. */
   readonly leaseMs: number;
+  /** For the control of a test: two writers may then both commit. */
+  readonly unsafeNoFence: boolean;
 }
 
 const DEFAULT_PORTS = { gateway: 4000, accounts: 4001, ledger: 4002 } as const;
@@ -73,6 +75,7 @@ export const environmentSchemas = {
     ...areaDatabase,
     ACCOUNTS_URL: serviceUrls,
     FLORIN_LEASE_MS: milliseconds(100, 60_000).default(3_000),
+    FLORIN_UNSAFE_NO_FENCE: z.enum(["0", "1"]).default("0"),
   }),
 } as const;
 
@@ -94,6 +97,7 @@ export function readLedgerEnvironment(source: NodeJS.ProcessEnv = process.env): 
     ...toDatabases(values),
     accountsUrls: values.ACCOUNTS_URL,
     leaseMs: values.FLORIN_LEASE_MS,
+    unsafeNoFence: values.FLORIN_UNSAFE_NO_FENCE === "1",
   };
 }
 
@@ -149,6 +153,10 @@ function parse<Shape extends z.ZodType>(schema: Shape, source: NodeJS.ProcessEnv
   if (given["NODE_ENV"] === "production")
     for (const name of ["FLORIN_FAULT", "FLORIN_FAULT_RECORD"])
       if (given[name] !== undefined) problems.push(`${name} injects faults and is refused in production`);
+  if (given["NODE_ENV"] === "production" && (given["FLORIN_UNSAFE_NO_FENCE"] ?? "0") !== "0")
+    problems.push(
+      "FLORIN_UNSAFE_NO_FENCE lets two writers commit, for the control of a test, and is refused in production",
+    );
   if (parsed.data === undefined || problems.length > 0)
     throw new StartError(`The environment is not usable: ${problems.join("; ")}.`);
   return parsed.data;

@@ -39,7 +39,13 @@ export async function startLedgerPart(environment: LedgerEnvironment): Promise<R
     );
     const ledger = await composeLedger(
       { databaseUrl, bus, masterKey, isDemo, logger, metrics },
-      { verifyServiceToken: identity.verifyCaller, verifyViewer: viewers.verifyViewer, leaseMs: environment.leaseMs },
+      {
+        verifyServiceToken: identity.verifyCaller,
+        verifyViewer: viewers.verifyViewer,
+        leaseMs: environment.leaseMs,
+        unsafeNoFence: environment.unsafeNoFence,
+        replicaUrl: environment.databaseReplicaUrl,
+      },
     );
     // The bus stops before the area that its consumers write to.
     stops.push(async (deadlineMs) => {
