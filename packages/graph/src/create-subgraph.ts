@@ -46,6 +46,8 @@ export interface SubgraphContext {
   readonly correlationId: string;
   /** Outbox positions that this read must have reached. */
   readonly consistency: ReadonlyMap<Area, bigint>;
+  /** A mutation, or something that comes after one in the same operation: what it reads may decide about money. */
+  readonly mustReadPrimary: boolean;
   /** On the scale of `performance.now()`. */
   readonly deadlineAt: number;
   /** Of the client as the gateway saw it; for rate limits of log-ins. */
@@ -103,6 +105,7 @@ export function createSubgraph<Context extends SubgraphContext>(options: Subgrap
       viewer,
       correlationId,
       consistency: parseConsistency(request.headers["x-consistency-token"]),
+      mustReadPrimary: operation.operation === "mutation" || request.headers["x-florin-read"] === "primary",
       deadlineAt: performance.now() + budgetMs,
       clientAddress: request.headers["x-client-address"],
       florin,

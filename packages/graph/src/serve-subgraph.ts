@@ -143,6 +143,7 @@ function pickHeaders(request: IncomingMessage): SubgraphHeaders {
     "x-florin-viewer": read("x-florin-viewer"),
     "x-correlation-id": read("x-correlation-id") ?? "none",
     "x-consistency-token": read("x-consistency-token"),
+    "x-florin-read": read("x-florin-read"),
     "x-deadline-ms": read("x-deadline-ms"),
     "x-client-address": read("x-client-address"),
   };

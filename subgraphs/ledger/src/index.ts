@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createAccessLog, type Sealer, type Viewer } from "@florin/auth";
-import { connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
+import { connectDatabase, createOutboxStore, createReadRouter, listen, type Database } from "@florin/db";
 import { ensureProducts, LEDGER_CHANNEL } from "@florin/db/ledger";
 import { createRelay, startReplayLoop, type Bus, type Consumption, type EventStream, type Relay } from "@florin/events";
 import { createSubgraph, type Subgraph, type SubgraphContext } from "@florin/graph";
@@ -13,8 +13,9 @@ import {
   type IdSource,
 } from "@florin/kernel";
 import type { Logger, Metrics } from "@florin/telemetry";
-import type { LedgerContext } from "./context.js";
+import type { LedgerContext, Readers } from "./context.js";
 import { createReaderSource } from "./readers.js";
+import { createReplicaReaders } from "./replica-readers.js";
 import { resolvers } from "./resolvers/index.js";
 import { createAccountCommandsGroup, createReplayStore } from "./tasks/account-commands.js";
 import { startInvariantChecks } from "./tasks/check-invariants.js";
@@ -45,6 +46,8 @@ export interface LedgerAreaOptions {
   readonly leaseMs?: number | undefined;
   /** How often the area checks its own invariants. Default 60 000; 0: never. */
   readonly checkInvariantsEveryMs?: number | undefined;
+  /** A replica of the same database, for queries; undefined: every read goes to the primary. */
+  readonly replicaUrl?: string | undefined;
   /** Only for the control of a test that shows what the fence is for: two writers may then both commit. */
   readonly unsafeNoFence?: boolean | undefined;
 }
@@ -66,9 +69,13 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   const { bus, clock, ids, logger, metrics } = options;
   const connections = options.maxConnections ?? DEFAULT_CONNECTIONS;
   const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
-  const connect = (applicationName: string, maxConnections: number, idleInTransactionMs?: number) =>
+  const connect = (
+    applicationName: string,
+    maxConnections: number,
+    { url = options.databaseUrl, idleInTransactionMs }: { url?: string; idleInTransactionMs?: number } = {},
+  ) =>
     connectDatabase({
-      url: options.databaseUrl,
+      url,
       area: "ledger",
       applicationName,
       maxConnections,
@@ -76,7 +83,11 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
     });
   const database = connect("florin-ledger", connections - WRITER_CONNECTIONS);
   // Who lost the lease by standing still keeps no locks that the next one would wait for.
-  const writerDatabase = connect("florin-ledger-writer", WRITER_CONNECTIONS, leaseMs);
+  const writerDatabase = connect("florin-ledger-writer", WRITER_CONNECTIONS, { idleInTransactionMs: leaseMs });
+  const replica =
+    options.replicaUrl === undefined
+      ? undefined
+      : connect("florin-ledger-replica", connections - WRITER_CONNECTIONS, { url: options.replicaUrl });
   await ensureProducts(database, productLibrary, ids, clock);
 
   const store = createOutboxStore(database, "ledger");
@@ -88,7 +99,7 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
     products: productLibrary,
     logger,
     metrics,
-    holder: `ledger-${ids.next()}`,
+    holder: `ledger-${process.pid}-${ids.next()}`, // so that whoever looks at the head sees whom to look for
     leaseMs,
     isFenced: options.unsafeNoFence !== true,
     onCommitted: () => relay.wake(),
@@ -102,21 +113,28 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   const invariants = startInvariantChecks({ ...options, everyMs: options.checkInvariantsEveryMs });
 
   return {
-    subgraph: await createLedgerSubgraph(options, database, writer, accountCommands),
+    subgraph: await createLedgerSubgraph(options, { primary: database, replica }, writer, accountCommands),
     stream: { stream: "ledger", head: store.head, range: store.range },
     health: () => checkHealth(database, writer),
-    stop: (deadlineMs) => stopAll(deadlineMs, relay, writer, [replays, hints, invariants], [writerDatabase, database]),
+    stop: (deadlineMs) =>
+      stopAll(
+        deadlineMs,
+        relay,
+        writer,
+        [replays, hints, invariants],
+        [writerDatabase, database, ...(replica === undefined ? [] : [replica])],
+      ),
   };
 }
 
 async function createLedgerSubgraph(
   options: LedgerAreaOptions,
-  database: Database,
+  databases: { readonly primary: Database; readonly replica: Database | undefined },
   writer: LedgerWriter,
   accountCommands: Consumption,
 ): Promise<Subgraph> {
   const { clock, logger, sealer, ownersMayMoveCash } = options;
-  const readersOfRequest = createReaderSource(database);
+  const readersOfRequest = createReadersOfRequest(databases, logger);
   const accessLog = createAccessLog({
     clock,
     write: ({ at, ...entry }) =>
@@ -128,7 +146,7 @@ async function createLedgerSubgraph(
     const accounts = base.consistency.get("accounts");
     const isReached = accounts === undefined || (await accountCommands.reached(accounts, CONSISTENCY_WAIT_MS));
     if (!isReached) throw temporarilyUnavailable(CONSISTENCY_WAIT_MS, "What you wrote has not arrived here yet.");
-    return { ...base, readers: readersOfRequest(), writer, clock, sealer, accessLog, ownersMayMoveCash };
+    return { ...base, readers: await readersOfRequest(base), writer, clock, sealer, accessLog, ownersMayMoveCash };
   }
 
   return createSubgraph<LedgerContext>({
@@ -140,6 +158,25 @@ async function createLedgerSubgraph(
     buildContext,
     logger,
   });
+}
+
+/** A mutation, and whatever comes after one in the same operation, reads the primary: no money decision is made from a replica. */
+function createReadersOfRequest(
+  databases: { readonly primary: Database; readonly replica: Database | undefined },
+  logger: Logger,
+): (base: SubgraphContext) => Promise<Readers> {
+  const { primary, replica } = databases;
+  const onPrimary = createReaderSource(primary);
+  if (replica === undefined) return () => Promise.resolve(onPrimary());
+  const onReplica = createReaderSource(replica);
+  const onAside = (reason: string) => logger.warn({ reason }, "the ledger's replica is left aside for a while");
+  const router = createReadRouter({ primary, replica, area: "ledger", onAside });
+  return async (base) => {
+    if (base.mustReadPrimary) return onPrimary();
+    const position = base.consistency.get("ledger");
+    const chosen = await router.forReading(position === undefined ? undefined : { area: "ledger", position });
+    return chosen === primary ? onPrimary() : createReplicaReaders(onReplica(), onPrimary());
+  };
 }
 
 async function checkHealth(database: Database, writer: LedgerWriter): Promise<{ ready: boolean; detail: string }> {
