@@ -183,12 +183,15 @@ const ledgerEventRules: readonly Invariant[] = [
     holds: "always",
     sql: ({ seq }) => `
       select p.account_id || '#' || p.account_seq as who, concat('posting ', p.seq, ', batch ', b.seq, ' ', b.status) as what
-      from ledger.posting p left join ledger.posting_instruction_batch b using (book_id, batch_id)
+      from ledger.posting p left join lateral (
+        select seq, status from ledger.posting_instruction_batch found
+        where found.book_id = p.book_id and found.batch_id = p.batch_id limit 1) b on true
       where p.seq > ${seq} and (p.seq is distinct from b.seq or b.status is distinct from 'ACCEPTED')
       union all
       select b.batch_id::text, concat(b.status, ' without postings') from ledger.posting_instruction_batch b
-      where b.seq > ${seq} and b.status = 'ACCEPTED' and not exists (
-        select from ledger.posting p where p.book_id = b.book_id and p.seq = b.seq)`,
+      left join lateral (
+        select true as is_there from ledger.posting found where found.book_id = b.book_id and found.seq = b.seq limit 1) p on true
+      where b.seq > ${seq} and b.status = 'ACCEPTED' and p.is_there is null`,
   },
   {
     id: "I8",
@@ -246,10 +249,10 @@ const ledgerEventRules: readonly Invariant[] = [
     holds: "always",
     sql: ({ seq }) => `
       select p.account_id || '#' || p.account_seq as who, 'has none before it' as what
-      from ledger.posting p
-      where p.seq > ${seq} and p.account_seq > 1 and not exists (
-        select from ledger.posting q
-        where q.book_id = p.book_id and q.account_id = p.account_id and q.account_seq = p.account_seq - 1)`,
+      from ledger.posting p left join lateral (
+        select true as is_there from ledger.posting found
+        where found.book_id = p.book_id and found.account_id = p.account_id and found.account_seq = p.account_seq - 1 limit 1) q on true
+      where p.seq > ${seq} and p.account_seq > 1 and q.is_there is null`,
   },
   {
     id: "I9",
