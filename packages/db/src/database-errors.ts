@@ -38,10 +38,14 @@ export class PrimaryChangedError extends Error {
  */
 export type DatabaseErrorClass = "not-applied" | "unknown" | "refused";
 
-/** Serialization, deadlock, lock not available, a statement out of time, starting up, too many connections, out of memory or disk. */
+/**
+ * Serialization, deadlock, lock not available, read-only (a standby), a statement out of time, starting up, too many connections, out of
+ * memory or disk (53100: the server stays up and refuses until there is space, so a pause before the next try is the caller's part).
+ */
 const NOT_APPLIED_STATES = new Set([
   "40001",
   "40P01",
+  "25006",
   "55P03",
   "57014",
   "57P03",

@@ -127,6 +127,23 @@ describe("a URL of several hosts", () => {
     await eventually(async () => (await portOf(client)) === pair.standby.port, SLOW_MS);
   });
 
+  test("a read-only answer makes it look again, and what was right stays", async () => {
+    const pair = await startPair();
+    const client = connect(pair.url, { maxConnections: 1 });
+    const pid = async () => (await client.sql<{ pid: number }[]>`select pg_backend_pid() as pid`)[0]?.pid;
+    const before = await pid();
+    await client.sql`create table note (id int)`;
+    const error = await failureOf(
+      client.transaction(async (tx) => {
+        await tx`set transaction read only`;
+        await tx`insert into note values (1)`;
+      }),
+    );
+    expect(classifyDatabaseError(error)).toBe("not-applied");
+    await client.sql`insert into note values (2)`;
+    expect(await pid()).toBe(before);
+  });
+
   test("a timeline file that holds something else is an error, not a guess", async () => {
     const directory = await mkdtemp(join(tmpdir(), "florin-timeline-"));
     const timelineFile = join(directory, "timeline");
@@ -186,6 +203,21 @@ describe("while no host is the primary", () => {
 
   const hasCode = (error: unknown, code: string) => (error as { readonly code?: string } | undefined)?.code === code;
   const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms, "late").unref());
+});
+
+test("a commit that waits for a lost standby ends at the deadline as unknown, and is there once when it comes back", async () => {
+  const pair = await startPair("on");
+  const setup = connect(pair.primary.url);
+  await setup.sql`create table note (id int)`;
+  await pair.detachStandby();
+  const client = connect(pair.url, { deadlineMs: 1_500 });
+  const error = await failureOf(client.transaction((tx) => tx`insert into note values (1)`));
+  expect(error).toMatchObject({ code: "DATABASE_DEADLINE" });
+  expect(classifyDatabaseError(error)).toBe("unknown");
+  await pair.attachStandby();
+  await eventually(async () => (await client.sql`select from note`).count === 1, SLOW_MS);
+  await client.transaction((tx) => tx`insert into note values (2)`);
+  expect(await client.sql<{ id: number }[]>`select id from note order by id`).toEqual([{ id: 1 }, { id: 2 }]);
 });
 
 test("a listener outlives a server that is away for longer than its attempts", async () => {
