@@ -49,7 +49,7 @@ export interface RedisBusOptions {
  * Connects by itself and never throws for a Redis that is away, except from `publish`, `resume` and `safePosition`, whose caller tries
  * again. Each group is worked by one process at a time, which keeps the order per key; the others stand by.
  */
-export function createRedisBus(options: RedisBusOptions): Bus {
+export function createRedisBus(options: RedisBusOptions): ReachableBus {
   return new RedisBus(options);
 }
 
@@ -64,7 +64,13 @@ interface StreamParts {
   tapReader: RedisTapReader | undefined;
 }
 
-class RedisBus implements Bus {
+/** A bus whose server may be away; whoever reports on health asks. */
+export interface ReachableBus extends Bus {
+  /** Redis takes commands just now. */
+  isReachable(): boolean;
+}
+
+class RedisBus implements ReachableBus {
   readonly #options: RedisBusOptions;
   readonly #metrics: RedisBusMetrics;
   readonly #outages: OutageLog;
@@ -96,6 +102,10 @@ class RedisBus implements Bus {
     };
     this.#commands = this.#connect("commands");
     this.#commands.start();
+  }
+
+  isReachable(): boolean {
+    return this.#commands.isReady;
   }
 
   publish(name: Area, events: readonly EventEnvelope[]): Promise<void> {

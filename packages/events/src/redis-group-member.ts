@@ -76,11 +76,6 @@ export class RedisGroupMember implements Consumption {
     void this.#beatForever();
   }
 
-  /** Is this process the one that works for the group? */
-  get isActive(): boolean {
-    return this.#term !== undefined;
-  }
-
   position(): bigint {
     return this.#mark;
   }

@@ -3,7 +3,7 @@ import { createScript, type RedisConnection } from "./redis-connection.js";
 
 /*
  * One area's stream in Redis, and every change of it as one Lua script each, so that it happens whole and against the state it was
- * decided on. Keys (the braces put all of an area's keys on one node of a cluster):
+ * decided on. Keys (the braces put all of an area's keys into one slot of a cluster, as scripts need):
  *
  *   florin:{ledger}:events               stream; the id of an entry is its position, `<position>-0`, so Redis refuses a second one
  *   florin:{ledger}:meta                 hash: generation (a token of this life of the stream), base (everything up to it is not here)

@@ -54,7 +54,7 @@ export interface Relay {
  *   round    number → ask the bus where to go on → read after it → publish → write down what every group has finished (throttled)
  *   between  a full round is followed by the next at once; else wait for `wake` or `pollMs`. After a wake-up or work look again after
  *            5, 10, 20 … ms: an event that is committed cannot be numbered while an older transaction runs, and that one wakes nobody.
- *   failure  logged, and tried again after a growing pause, without end: nobody else carries these events.
+ *   failure  logged once, and tried again after a growing pause, without end: nobody else carries these events.
  *
  * Crash at any point: the next relay starts at the delivered position, so events repeat on the bus and inboxes absorb them. Two relays
  * of one stream are safe for the same reason; numbering is locked in the store.
@@ -121,6 +121,7 @@ class OutboxRelay implements Relay {
       this.#isWoken = false;
       try {
         const moved = await this.#round();
+        if (failures > 0) this.#options.logger.info({ stream: this.#options.stream, failures }, "The relay goes on.");
         failures = 0;
         if (moved >= this.#options.batch) continue;
         lookAgainMs = wasWoken || moved > 0 ? FIRST_LOOK_AGAIN_MS : Math.min(lookAgainMs * 2, this.#options.pollMs);
@@ -208,7 +209,8 @@ class OutboxRelay implements Relay {
     }
     const { stream, logger } = this.#options;
     this.#metrics.relayFailed(stream);
-    logger.error(
+    const level = failures === 1 ? "error" : "debug"; // an outage is told once; the metric counts the rounds
+    logger[level](
       { stream, failures, cause: describeError(error) },
       "A round of the relay failed; it is tried again. Nothing is lost: the outbox keeps the events.",
     );

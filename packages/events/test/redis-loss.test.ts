@@ -2,7 +2,16 @@ import type { Redis } from "ioredis";
 import { eventually, startTestRedis, whereRedisIs, type TestRedis } from "@florin/testkit";
 import { GroupModel } from "./group-model.js";
 import { OutboxModel } from "./outbox-model.js";
-import { ask, entriesOf, EVENTS, expectFold, expectHeardOnce, startNode, startTraffic } from "./redis-nodes.js";
+import {
+  ask,
+  entriesOf,
+  EVENTS,
+  expectFold,
+  expectHeardOnce,
+  startNode,
+  startTraffic,
+  type Node,
+} from "./redis-nodes.js";
 
 const describeWithRedis = whereRedisIs(describe, describe.skip);
 
@@ -91,6 +100,50 @@ describeWithRedis(
   },
 );
 
+describeWithRedis("anything, in any order, while processes come and go", () => {
+  test.each([7, 11])("seed %i", async (seed) => {
+    const random = randomFrom(seed);
+    const redis = await startTestRedis();
+    const store = new OutboxModel();
+    const group = new GroupModel();
+    group.latency = () => pause(random() * 4);
+    const start = (): Node => startNode({ redis: redis.url, group, store, leaseMs: 600 });
+    const observer = start();
+    const others = [start()];
+    const traffic = startTraffic(store, observer);
+    await redis.saveSnapshot();
+    const restart = async (prepare: () => Promise<void>): Promise<void> => {
+      await redis.kill();
+      await prepare();
+      await redis.start();
+    };
+    const freeze = async (): Promise<void> => {
+      process.kill(redis.pid!, "SIGSTOP");
+      await pause(random() * 1_500);
+      process.kill(redis.pid!, "SIGCONT");
+    };
+    const faults: (() => Promise<unknown>)[] = [
+      () => redis.flushAll(),
+      () => restart(() => redis.wipe()),
+      () => redis.saveSnapshot(),
+      () => restart(() => redis.restoreSnapshot()),
+      freeze,
+      async () => others.shift()?.vanish(),
+      async () => others.push(start()),
+    ];
+    for (let i = 0; i < 10; i++) {
+      await pause(random() * 400);
+      await faults[Math.floor(random() * faults.length)]!();
+    }
+    await traffic.stop();
+    await expectFold(store, group, observer, redis);
+    await eventually(() => observer.heard.at(-1) === BigInt(store.committed.length), 10_000);
+    expectHeardOnce(observer.heard);
+    await Promise.all([observer, ...others].map((node) => node.end()));
+    await redis.stop();
+  });
+});
+
 describeWithRedis("a stream that somebody else touched is filled again from the outbox", () => {
   let redis: TestRedis;
   beforeEach(async () => void (redis = await startTestRedis()));
@@ -154,3 +207,13 @@ describeWithRedis("controls", () => {
     await node.end();
   });
 });
+
+const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
+
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
