@@ -55,7 +55,10 @@ export async function startAccountsPart(environment: AccountsEnvironment): Promi
       ],
       health: async () => {
         const database = await isDatabaseWell();
-        return { isReady: database, parts: { database, ...(seeding && { demo: seeding.isDone() }) } };
+        return {
+          isReady: database,
+          parts: { database, redis: bus.isReachable(), ...(seeding && { demo: seeding.isDone() }) },
+        };
       },
       logger,
     });

@@ -42,7 +42,11 @@ export async function startGatewayPart(environment: GatewayEnvironment): Promise
         exchangeApiKey: identity.exchangeApiKey,
         jwks: viewers.jwks,
         readiness: () => {
-          const parts = { viewers: viewers.isReady(), ...(funding && { demo: funding.isDone() }) };
+          const parts = {
+            viewers: viewers.isReady(),
+            redis: bus.isReachable(),
+            ...(funding && { demo: funding.isDone() }),
+          };
           // Demo funds are a pleasure, not a condition: a restarted gateway serves before it has looked at them again.
           return Promise.resolve({ isReady: parts.viewers, parts });
         },

@@ -60,7 +60,7 @@ export async function startLedgerPart(environment: LedgerEnvironment): Promise<R
       callers: ["gateway"],
       routes: eventRoutes(ledger.stream, ["gateway"]),
       health: async () => {
-        const parts = { database: await isDatabaseWell(), viewers: viewers.isReady() };
+        const parts = { database: await isDatabaseWell(), viewers: viewers.isReady(), redis: bus.isReachable() };
         return { isReady: parts.database && parts.viewers, parts };
       },
       logger,

@@ -1,5 +1,4 @@
-import type { Bus } from "@florin/events";
-import { createRedisBus } from "@florin/events";
+import { createRedisBus, type ReachableBus } from "@florin/events";
 import { armFaultPoints } from "@florin/resilience";
 import { createLogger, createMetrics, type Logger, type Metrics } from "@florin/telemetry";
 import { expectedGroups } from "./areas.js";
@@ -16,7 +15,8 @@ export interface RunningPart extends Stoppable {
 export interface PartTools {
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly bus: Bus;
+  /** May be away: the part stays ready, and money moves on. */
+  readonly bus: ReachableBus;
   /** Undone in the opposite order when a later step of the start fails, and at the end. */
   readonly stops: Stops;
 }

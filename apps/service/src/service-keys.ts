@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -51,8 +52,9 @@ export async function ensureKeys(directory: string): Promise<void> {
   const known = await readPublicSet(directory).catch(() => ({ keys: [] }));
   const keys = new Map([...known.keys, ...own.map(publicPartOf)].map((key) => [key.kid, key]));
   const file = publicSetFile(directory);
-  await writeFile(`${file}.new`, `${JSON.stringify({ keys: [...keys.values()] }, undefined, 2)}\n`);
-  await rename(`${file}.new`, file);
+  const draft = `${file}.${randomUUID()}`;
+  await writeFile(draft, `${JSON.stringify({ keys: [...keys.values()] }, undefined, 2)}\n`);
+  await rename(draft, file); // a reader meets the old set or the new one
 }
 
 /** What one process proves itself with, and how it checks who calls it. */
