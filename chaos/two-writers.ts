@@ -66,6 +66,7 @@ const CLIENTS = 12;
 const BETWEEN_OPERATIONS_MS = 20;
 const OPERATIONS_BETWEEN_ROUNDS = 40;
 const GOES_ON_WITHIN_MS = 60_000;
+const TOO_MANY_CENTS = "999999900";
 /** Access tokens live ten minutes. */
 const TOKEN_AGE_MS = 4 * 60_000;
 const STRIKES: readonly Strike[] = ["kill", "freeze", "cut"];
@@ -267,9 +268,9 @@ function startLoad(client: PatientClient, people: readonly Person[]): Load {
   };
 }
 
-/** Withdrawals and transfers are sometimes more than there is: refusals must be final too. */
+/** Some withdrawals are more than there is: refusals must be final too. */
 function planAction(me: Person, other: Person, key: string, number: number): Action {
-  const cents = String(100 + ((number * 37) % 400));
+  const cents = number % 12 === 5 ? TOO_MANY_CENTS : String(100 + ((number * 37) % 400));
   if (number % 4 === 1) return { key, kind: "withdraw", from: me.wallet, to: undefined, cents };
   if (number % 4 === 3) return { key, kind: "bookTransfer", from: me.wallet, to: other.wallet, cents };
   return { key, kind: "deposit", from: undefined, to: me.wallet, cents };

@@ -109,6 +109,7 @@ const MASTER_KEY_BYTES = 32;
 const HASHING = { concurrency: 2, queue: 64, waitMs: 5_000 } as const;
 const ATTEMPTS_PER_ADDRESS = { demo: 100_000, strict: 60 } as const;
 const HEALTH_DEADLINE_MS = 1_000;
+const REVOKED_REFRESH_MS = 5_000;
 
 /**
  * The accounts area of one process: people, sessions, keys, ownership.
@@ -146,7 +147,10 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
       until: addMicros(revokedAt, TOKEN_LIFE_MICROS),
     }));
   };
-  for (const { sessionId, until } of await listRevokedSessions()) revokedSessions.add(sessionId, until);
+  const rememberRevokedSessions = async (): Promise<void> => {
+    for (const { sessionId, until } of await listRevokedSessions()) revokedSessions.add(sessionId, until);
+  };
+  await rememberRevokedSessions();
 
   const answers = createLedgerAnswers();
   const store = createOutboxStore(database, "accounts");
@@ -184,6 +188,8 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
   relay.start();
   const jobs = [
     startRepeatingJob("refresh-signing-keys", KEY_REFRESH_MS, keyRing.refresh, logger),
+    // Log-outs in other processes come by event at once, and from the database while the bus is away.
+    startRepeatingJob("refresh-revoked-sessions", REVOKED_REFRESH_MS, rememberRevokedSessions, logger),
     startRepeatingJob("forget-expired", FORGET_EVERY_MS, () => forgetExpired(sql, clock), logger),
     startInvariantChecks({ ...options, everyMs: options.checkInvariantsEveryMs }),
   ];
