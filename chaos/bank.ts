@@ -18,6 +18,8 @@ export interface BankOptions {
   /** How many reads. */
   readonly rounds: number;
   readonly seed: number;
+  /** No operation begins after so long. */
+  readonly seconds?: number;
   readonly control?: boolean;
   readonly strikes?: readonly Strike[];
   readonly strikeEveryMs?: number;
@@ -87,6 +89,7 @@ async function runOn(bench: WorkloadBench, options: BankOptions): Promise<BankRe
     accounts,
     isControl: options.control === true,
     left: options.rounds,
+    until: startedAt + (options.seconds ?? Infinity) * 1_000,
     reads: 0,
     transfers: 0,
   };
@@ -106,6 +109,7 @@ interface Run {
   readonly history: History<BankValue>;
   readonly accounts: readonly string[];
   readonly isControl: boolean;
+  readonly until: number;
   left: number;
   reads: number;
   transfers: number;
@@ -113,7 +117,7 @@ interface Run {
 
 async function runClient(run: Run, random: SeededRandom): Promise<void> {
   let process = run.history.newProcess();
-  while (run.left > 0) {
+  while (run.left > 0 && performance.now() < run.until) {
     const isRead = random.below(2) === 0;
     if (isRead) run.left--;
     const isKnown = isRead ? await read(run, process) : await transfer(run, process, random);
@@ -204,7 +208,7 @@ async function judge(
     ...anomalies.slice(0, 20).map(({ kind, what }) => `${kind}: ${what}`),
     ...(anomalies.length > 20 ? [`and ${anomalies.length - 20} more`] : []),
     ...(await run.bench.checkBooks()),
-    ...run.bench.unexpected().map((kind) => `a client met ${kind}`),
+    ...(await run.bench.unexpected()),
   ];
   if (violations.length > 0 && options.saveTo !== undefined && options.control !== true)
     options.onProgress?.(`history kept in ${run.history.save(options.saveTo, "bank", options.seed)}`);

@@ -29,6 +29,8 @@ export interface ListAppendOptions {
   /** How many transactions. */
   readonly rounds: number;
   readonly seed: number;
+  /** No transaction begins after so long. */
+  readonly seconds?: number;
   readonly control?: boolean;
   readonly strikes?: readonly Strike[];
   readonly strikeEveryMs?: number;
@@ -79,6 +81,7 @@ interface Run {
   readonly lists: readonly string[];
   readonly cashIn: string;
   readonly cashOut: string;
+  readonly until: number;
   left: number;
   elements: number;
 }
@@ -100,6 +103,7 @@ export async function runListAppend(options: ListAppendOptions): Promise<ListApp
 async function runOn(bench: WorkloadBench, options: ListAppendOptions): Promise<ListAppendRun> {
   const random = createSeededRandom(options.seed);
   const history = createHistory<ListTransaction>();
+  const startedAt = performance.now();
   const run: Run = {
     bench,
     history,
@@ -107,9 +111,9 @@ async function runOn(bench: WorkloadBench, options: ListAppendOptions): Promise<
     cashIn: await findInternal(bench, "CASH_IN"),
     cashOut: await findInternal(bench, "CASH_OUT"),
     left: options.rounds,
+    until: startedAt + (options.seconds ?? Infinity) * 1_000,
     elements: 0,
   };
-  const startedAt = performance.now();
   const nemesis = startNemesis(
     { ...bench, random },
     {
@@ -130,7 +134,7 @@ async function runOn(bench: WorkloadBench, options: ListAppendOptions): Promise<
     run.lists.map((list) => ["r", list, null]),
   );
   last.ok(await Promise.all(run.lists.map((list) => readWhole(run, list))));
-  const faults = [...(await bench.checkBooks()), ...bench.unexpected().map((kind) => `a client met ${kind}`)];
+  const faults = [...(await bench.checkBooks()), ...(await bench.unexpected())];
   return judge(history, options, {
     struck: nemesis.struck,
     met: Object.fromEntries(bench.client.met),
@@ -141,7 +145,7 @@ async function runOn(bench: WorkloadBench, options: ListAppendOptions): Promise<
 
 async function runClient(run: Run, random: SeededRandom): Promise<void> {
   let process = run.history.newProcess();
-  while (run.left-- > 0) {
+  while (run.left-- > 0 && performance.now() < run.until) {
     const lists = random.some(run.lists, 1 + random.below(3));
     const isKnown = random.below(2) === 0 ? await read(run, process, lists) : await append(run, process, lists, random);
     if (!isKnown) process = run.history.newProcess();

@@ -33,7 +33,7 @@ export interface WorkloadBench {
   listOperations(prefix: string): Promise<{ readonly key: string; readonly status: "COMPLETED" | "REJECTED" }[]>;
   checkBooks(): Promise<readonly string[]>;
   /** Anything but data, and what a client is told to expect while parts die. */
-  readonly unexpected: () => readonly string[];
+  unexpected(): Promise<readonly string[]>;
   stop(): Promise<void>;
 }
 
@@ -99,9 +99,20 @@ function toBench(
     openAccounts: (count) => openAccounts(client, owner, count),
     listOperations: (prefix) => listOperations(database.url, prefix),
     checkBooks: () => checkBooks(database.url),
-    unexpected: () => [...client.met.keys()].filter((kind) => !DYING.has(kind) && !/timeout|aborted/i.test(kind)),
+    unexpected: () => listUnexpected(client, cluster),
     stop,
   };
+}
+
+/** With what the parts wrote about it: an answer INTERNAL says nothing to a client. */
+async function listUnexpected(client: PatientClient, cluster: FlorinCluster): Promise<readonly string[]> {
+  const kinds = [...client.met.keys()].filter((kind) => !DYING.has(kind) && !/timeout|aborted/i.test(kind));
+  if (kinds.length === 0) return [];
+  const logs = await Promise.all(cluster.parts.map(async (part) => ({ name: part.name, text: await part.log() })));
+  const errors = logs.flatMap(({ name, text }) =>
+    text.split("\n").flatMap((line) => (line.includes('"level":"error"') ? [`${name}: ${line.slice(0, 1_500)}`] : [])),
+  );
+  return [...kinds.map((kind) => `a client met ${kind}, ${client.met.get(kind)} times`), ...errors.slice(0, 5)];
 }
 
 /** Access tokens live for ten minutes; a long run signs in again in time. */
