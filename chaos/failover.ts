@@ -23,9 +23,13 @@ import { openProcessesDoor, openWriterDoor, startDepositors, type Depositors } f
 export type FailoverMode = "on" | "remote_apply" | "detached";
 
 export interface FailoverOptions {
+  /** Of each mode. */
   readonly rounds: number;
   readonly seed: number;
+  /** Default: "on" and "remote_apply". */
   readonly modes?: readonly FailoverMode[];
+  /** "detached" alone, unless `modes` says otherwise. */
+  readonly control?: boolean;
   /** "writer": the ledger's writer in this process (default). "processes": through a gateway, an accounts and two ledgers. */
   readonly through?: "writer" | "processes";
   /** How long it may take; a slow machine that shares its cores needs more. Default: the pass line of docs/failover.md. */
@@ -65,10 +69,10 @@ const ACKNOWLEDGED_AFTERWARDS = 100;
 const KEY_PREFIX = "failover-";
 
 export async function runFailover(options: FailoverOptions): Promise<FailoverReport> {
-  const modes = options.modes ?? ["on", "remote_apply"];
+  const modes = options.modes ?? (options.control === true ? ["detached"] : ["on", "remote_apply"]);
   const random = createRandom(options.seed);
   const rounds: FailoverRound[] = [];
-  for (let number = 0; number < options.rounds; number++) {
+  for (let number = 0; number < options.rounds * modes.length; number++) {
     const mode = modes[number % modes.length] ?? "on";
     const round = await runRound(mode, random, options);
     rounds.push(round);

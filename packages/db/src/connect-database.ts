@@ -5,21 +5,14 @@ import postgres from "postgres";
 import { formatInstant, instantFromMicros, parseInstant, type Area, type Instant } from "@florin/kernel";
 import { OutcomeUnknownError } from "./database-errors.js";
 import { parseDatabaseUrl } from "./database-url.js";
-import { createListener } from "./listener.js";
+import { createListener, type Listen } from "./listener.js";
 import { acquirePrimaryFinder, type Primary, type PrimaryFinder } from "./primary-finder.js";
 import { boundQueries } from "./query-gate.js";
+import type { Sql, Transaction } from "./sql.js";
 import { createGate } from "./transaction-gate.js";
 import { connectWatchedSocket, connectWatchedSocketLater } from "./watched-socket.js";
 
-/** What a query takes and gives beyond the plain values: int8 is a bigint, timestamptz an Instant, numeric a string. */
-interface ExtraTypes extends Record<string, unknown> {
-  bigint: bigint;
-  instant: Instant;
-}
-export type Sql = postgres.Sql<ExtraTypes>;
-/** Runs inside one transaction; a function that takes one joins the caller's. */
-export type Transaction = postgres.TransactionSql<ExtraTypes>;
-export type JsonValue = postgres.JSONValue;
+export type { JsonValue, Sql, Transaction } from "./sql.js";
 
 export interface DatabaseOptions {
   /** May name several hosts (`postgres://user:password@h1:5432,h2:5432/db`): connections then go to the one that is the primary. */
@@ -70,9 +63,6 @@ const IDLE_IN_TRANSACTION_MS = 30_000;
 /** What PostgreSQL's -infinity and infinity become: the ends of its own 64-bit range. They do not format as a date. */
 export const DISTANT_PAST = instantFromMicros(-(2n ** 63n));
 export const DISTANT_FUTURE = instantFromMicros(2n ** 63n - 1n);
-
-/** For `channel`, until `stop`; rejects when it cannot listen the first time, and never gives up later. */
-export type Listen = (channel: string, onNotify: (payload: string) => void) => Promise<{ stop(): Promise<void> }>;
 
 /** Opens nothing yet: connections are made when first needed. Throws when the URL is no PostgreSQL URL. */
 export function connectDatabase(options: DatabaseOptions): Database {

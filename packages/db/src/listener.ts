@@ -1,4 +1,7 @@
-import type { Listen, Sql } from "./connect-database.js";
+import type { Sql } from "./sql.js";
+
+/** For `channel`, until `stop`; rejects when it cannot listen the first time, and never gives up later. */
+export type Listen = (channel: string, onNotify: (payload: string) => void) => Promise<{ stop(): Promise<void> }>;
 
 export interface Listener {
   readonly listen: Listen;

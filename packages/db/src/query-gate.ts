@@ -1,6 +1,6 @@
 import { temporarilyUnavailable } from "@florin/kernel";
 import { DatabaseDeadlineError } from "./watched-socket.js";
-import type { Sql } from "./connect-database.js";
+import type { Sql } from "./sql.js";
 
 /**
  * Bounds the single statements of a pool, which the driver would queue without end while it has no connection.
