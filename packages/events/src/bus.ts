@@ -37,6 +37,12 @@ export interface RelayPositions {
   readonly published: bigint;
   /** Every expected group had finished everything up to here when the outbox was last told: a bus without memory begins here. */
   readonly delivered: bigint;
+  /**
+   * Does the outbox have this very event at its position? Asked by a bus that keeps events beyond a process, about one of them, before it
+   * gives a position: a bus of another database would have events counted as delivered that nobody was told. true when the outbox keeps
+   * that position no longer.
+   */
+  readonly isOwn?: (event: EventEnvelope) => Promise<boolean>;
 }
 
 export interface ConsumerGroup {

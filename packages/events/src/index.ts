@@ -1,6 +1,7 @@
 export * from "./bus.js";
 export * from "./consumer-group.js";
 export * from "./dead-letters.js";
+export { ForeignBus } from "./foreign-bus.js";
 export { BusStopped, createInProcessBus, type InProcessBusOptions } from "./in-process-bus.js";
 export { createRedisBus, type ReachableBus, type RedisBusOptions } from "./redis-bus.js";
 export type { RedisConnect } from "./redis-connection.js";

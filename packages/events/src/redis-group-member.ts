@@ -16,7 +16,8 @@ import { pause, type Timers } from "./timers.js";
  *   STANDBY → ACTIVE    the lease is ours: a runner begins after the group's mark, a reader claims what the last one left and reads on
  *   ACTIVE  → STANDBY   another process has the lease: the runner is dropped. What it still runs may commit; its inbox rows make that
  *                       harmless, and so a process that was frozen and wakes is harmless too.
- *   ACTIVE  → ACTIVE    Redis was away or emptied, and nobody else has worked since: the runner goes on with what it knows
+ *   ACTIVE  → ACTIVE    Redis was away, and nobody else has worked since: the runner goes on · the stream was begun anew: a new runner
+ *                       begins after the mark there; what it repeats the inbox absorbs, and nothing rests on what another stream said
  *
  * heartbeat   every third of the lease, sooner while there is no stream: asks for it or renews it, and learns generation, last position and the group's mark
  * marks       whatever the runner's mark passes is acknowledged and the mark written, at most every ACK_EVERY_MS
@@ -43,6 +44,8 @@ const GIVE_BACK_LEAST_MS = 200;
 const SOON_MS = 50;
 
 interface Term {
+  /** Of the stream that its positions are about. */
+  readonly generation: string;
   readonly runner: GroupRunner;
   readonly reader: RedisGroupReader;
 }
@@ -136,7 +139,7 @@ export class RedisGroupMember implements Consumption {
       const answer = await stream.lease(this.#group.name, token, leaseMs);
       this.#isWithoutStream = answer.state === undefined;
       if (answer.mark !== undefined) this.#noteMark(answer.mark);
-      if (answer.lease === "OTHER") this.#endTerm();
+      if (answer.lease === "OTHER") this.#endTerm("Another process works for the group now.");
       else if (!this.#isStopping) this.#holdLease(answer, askedAt + leaseMs);
       this.#measure(answer);
     } catch (error) {
@@ -154,14 +157,18 @@ export class RedisGroupMember implements Consumption {
       return;
     }
     const known = this.#term?.runner.mark();
-    if (known !== undefined && answer.lease === "TAKEN" && mark > known) this.#endTerm(); // another one worked meanwhile
-    if (this.#term === undefined) this.#beginTerm(mark);
+    if (this.#term !== undefined && this.#term.generation !== state.generation) {
+      this.#endTerm("The stream was begun anew; this process begins after the group's mark.");
+    } else if (known !== undefined && answer.lease === "TAKEN" && mark > known) {
+      this.#endTerm("Another process worked for the group meanwhile; this one begins after it.");
+    }
+    if (this.#term === undefined) this.#beginTerm(mark, state.generation);
     this.#acknowledged = mark;
     this.#term?.reader.allow(until, state);
     this.#acknowledgeSoon();
   }
 
-  #beginTerm(mark: bigint): void {
+  #beginTerm(mark: bigint, generation: string): void {
     const { runner: options, logger, metrics, stream } = this.#options;
     const runner = new GroupRunner(this.#group, { ...options, onMark: (reached) => this.#onMark(runner, reached) });
     const reader = new RedisGroupReader({
@@ -171,7 +178,7 @@ export class RedisGroupMember implements Consumption {
       onRepetition: () => this.#acknowledgeAgain(),
       askAgain: () => this.#beat(),
     });
-    this.#term = { runner, reader };
+    this.#term = { generation, runner, reader };
     runner.startAfter(mark);
     reader.start();
     metrics.leaseTaken(stream.area, this.#group.name);
@@ -181,14 +188,12 @@ export class RedisGroupMember implements Consumption {
     );
   }
 
-  #endTerm(): void {
+  /** What the runner still does may commit, and has no second effect. */
+  #endTerm(reason: string): void {
     const term = this.#term;
     if (term === undefined || this.#isStopping) return;
     this.#term = undefined;
-    this.#options.logger.warn(
-      { stream: this.#options.stream.area, consumer: this.#group.name },
-      "Another process works for the group now; what this one still does has no second effect.",
-    );
+    this.#options.logger.warn({ stream: this.#options.stream.area, consumer: this.#group.name }, reason);
     void term.reader.stop();
     void term.runner.stop(0);
     this.#pollIfNeeded();
@@ -236,7 +241,7 @@ export class RedisGroupMember implements Consumption {
     faultPoint("redis-bus.before-ack");
     this.#acknowledged = mark; // before the answer: a repetition that comes meanwhile asks for another one
     try {
-      await this.#options.stream.acknowledge(this.#group.name, mark);
+      await this.#options.stream.acknowledge(this.#group.name, mark, term.generation);
     } catch (error) {
       this.#acknowledged = -1n;
       throw error;

@@ -2,9 +2,10 @@ import type { EventEnvelope } from "@florin/kernel";
 import type { Logger } from "@florin/telemetry";
 import type { RelayPositions } from "./bus.js";
 import { encodeEvent } from "./event-codec.js";
+import { ForeignBus } from "./foreign-bus.js";
 import { BusStopped } from "./in-process-bus.js";
 import type { RedisBusMetrics } from "./redis-bus-metrics.js";
-import type { PublishAnswer, RedisStream, StreamMarks } from "./redis-stream.js";
+import type { PublishAnswer, RedisStream, StreamMarks, StreamState } from "./redis-stream.js";
 import { pause, type Timers } from "./timers.js";
 
 /*
@@ -13,6 +14,7 @@ import { pause, type Timers } from "./timers.js";
  *   resume    nothing there → a new generation begins at what the outbox calls delivered · a group's mark is below the base (it came
  *             late, or an old snapshot was restored) → a new generation begins at that mark · else: after the last entry there is,
  *             wherever that is. So an emptied, a rewound and an advanced stream are all answered with one position.
+ *             The newest entry must be one of the outbox's: another database's stream is refused.
  *   publish   appends where the stream ends at the position before; a stream that ends elsewhere says so, and what it has already is
  *             left out. A full stream is asked again after a pause that grows to FULL_PAUSE.maxMs: nothing is dropped.
  *   memory    Redis refuses to write → everything finished is trimmed, and the error goes to the relay, which tries again.
@@ -37,6 +39,7 @@ const FULL_PAUSE = { firstMs: 5, maxMs: 200 } as const;
 export class RedisPublisher {
   readonly #options: RedisPublisherOptions;
   #isStopped = false;
+  #ownGeneration: string | undefined;
   #safeAtEnd: bigint | undefined;
   #endPause: (() => void) | undefined;
 
@@ -44,10 +47,11 @@ export class RedisPublisher {
     this.#options = options;
   }
 
-  async resume({ delivered }: RelayPositions): Promise<bigint> {
+  async resume({ delivered, isOwn }: RelayPositions): Promise<bigint> {
     if (this.#isStopped) throw new BusStopped();
     const { stream, logger, metrics, newToken } = this.#options;
     const { state, marks } = await stream.read();
+    if (state !== undefined && isOwn !== undefined) await this.#assertOwn(state, isOwn);
     const lowest = lowestOf(marks);
     if (state !== undefined && (lowest === undefined || lowest >= state.base)) return state.last;
     const from = state === undefined || lowest === undefined ? delivered : lowest;
@@ -60,6 +64,16 @@ export class RedisPublisher {
       );
     }
     return begun.state.last;
+  }
+
+  /** Once in each generation that somebody else may have begun. */
+  async #assertOwn(state: StreamState, isOwn: NonNullable<RelayPositions["isOwn"]>): Promise<void> {
+    if (this.#ownGeneration === state.generation) return;
+    const { stream } = this.#options;
+    const newest = await stream.entryAt(state.last);
+    if (newest !== undefined && !(await isOwn(newest)))
+      throw new ForeignBus(stream.area, `another one at ${state.last}`);
+    this.#ownGeneration = state.generation;
   }
 
   async publish(events: readonly EventEnvelope[]): Promise<void> {

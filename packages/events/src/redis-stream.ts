@@ -1,5 +1,6 @@
-import type { Area } from "@florin/kernel";
+import type { Area, EventEnvelope } from "@florin/kernel";
 import { createScript, type RedisConnection } from "./redis-connection.js";
+import { BrokenEntry, parseEntries } from "./redis-entries.js";
 
 /*
  * One area's stream in Redis, and every change of it as one Lua script each, so that it happens whole and against the state it was
@@ -139,10 +140,12 @@ const RELEASE = createScript(`#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`);
 
 /**
- * KEYS: events, mark. ARGV: group, mark. Acknowledges whatever anybody holds up to the mark; what is finished is finished, whoever
+ * KEYS: events, mark, meta. ARGV: group, mark, generation. Nothing is written into another generation than the mark was reached in: its
+ * positions may be another outbox's. Acknowledges whatever anybody holds up to the mark; what is finished is finished, whoever
  * says so. XACK comes first: the group may be gone, the mark is true all the same.
  */
 const ACKNOWLEDGE = createScript(`#!lua flags=allow-oom
+if redis.call('HGET', KEYS[3], 'generation') ~= ARGV[3] then return end
 for round = 1, 100 do
   local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], '-', ARGV[2] .. '-0', 500)
   if pending.err or #pending == 0 then break end
@@ -186,6 +189,18 @@ export class RedisStream {
   async read(): Promise<StreamMarks> {
     const told = toTexts(await this.#connection.run(READ_STATE, this.#ownKeys(), []));
     return { state: toState(told), marks: told.slice(3).map(toPosition) };
+  }
+
+  /** undefined when it is trimmed, or no event that can be read. */
+  async entryAt(position: bigint): Promise<EventEnvelope | undefined> {
+    const id = `${position}-0`;
+    const found = await this.#connection.ask((client) => client.xrange(this.eventsKey, id, id));
+    try {
+      return parseEntries(this.area, found)[0];
+    } catch (error) {
+      if (error instanceof BrokenEntry) return undefined; // the groups will meet it and have the stream filled again
+      throw error;
+    }
   }
 
   async publish(
@@ -235,8 +250,9 @@ export class RedisStream {
     await this.#connection.run(RELEASE, [this.leaseKey(group)], [token]);
   }
 
-  async acknowledge(group: string, mark: bigint): Promise<void> {
-    await this.#connection.run(ACKNOWLEDGE, [this.eventsKey, this.markKey(group)], [group, mark.toString()]);
+  async acknowledge(group: string, mark: bigint, generation: string): Promise<void> {
+    const keys = [this.eventsKey, this.markKey(group), this.#metaKey];
+    await this.#connection.run(ACKNOWLEDGE, keys, [group, mark.toString(), generation]);
   }
 
   async mark(group: string): Promise<bigint | undefined> {

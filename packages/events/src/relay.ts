@@ -3,6 +3,7 @@ import { faultPoint, planPauseMs, systemClock, withDeadline } from "@florin/resi
 import type { Logger, Metrics } from "@florin/telemetry";
 import type { Bus } from "./bus.js";
 import { createEventMetrics, type EventMetrics } from "./event-metrics.js";
+import { ForeignBus } from "./foreign-bus.js";
 import { BusStopped } from "./in-process-bus.js";
 import { describeError } from "./poison-event.js";
 import { pause, systemTimers, type Timers } from "./timers.js";
@@ -161,8 +162,9 @@ class OutboxRelay implements Relay {
     const isFirst = this.#published === undefined;
     if (isFirst) this.#saved = await store.loadDelivered();
     const published = this.#published ?? this.#saved;
-    const after = await bus.resume(stream, { published, delivered: this.#saved });
-    if (after > published) await this.#assertOwnBus(after);
+    const isOwn = (event: EventEnvelope): Promise<boolean> => this.#isOwn(event);
+    const after = await bus.resume(stream, { published, delivered: this.#saved, isOwn });
+    if (after > published && after > (await store.head())) throw new ForeignBus(stream, `it goes on to ${after}`);
     if (after < published) {
       logger.info(
         { stream, from: after.toString(), to: published.toString() },
@@ -173,14 +175,11 @@ class OutboxRelay implements Relay {
     return after;
   }
 
-  /** A bus that is further than the outbox carries other events under our positions: what we publish would pass for repetitions. */
-  async #assertOwnBus(after: bigint): Promise<void> {
-    const head = await this.#options.store.head();
-    if (after <= head) return;
-    throw new Error(
-      `The bus has ${this.#options.stream} up to ${after}, the outbox only up to ${head}: the bus belongs to another database. ` +
-        "Give each database its own bus (or key prefix), or empty the bus.",
-    );
+  async #isOwn(event: EventEnvelope): Promise<boolean> {
+    const { store } = this.#options;
+    const [own] = await store.read(event.position - 1n, 1);
+    if (own === undefined) return event.position <= (await store.head());
+    return own.position !== event.position || own.eventId === event.eventId;
   }
 
   async #saveDelivered(): Promise<void> {

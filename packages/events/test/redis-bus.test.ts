@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+import { asUuid } from "@florin/kernel";
 import fc from "fast-check";
 import { eventually, startTestRedis, whereRedisIs, type TestRedis } from "@florin/testkit";
 import { BusStopped, createRedisBus } from "../src/index.js";
@@ -249,20 +251,30 @@ describeWithRedis("the bus over Redis", () => {
     expect(later).toEqual([4n, 5n]);
   });
 
-  test("refuses a bus that belongs to another database, and saves nothing of it", async () => {
-    const other = new OutboxModel();
-    const group = new GroupModel();
-    const first = start({ redis: redis.url, group, store: other });
-    other.commit(100);
-    expect(await first.consumption.reached(100n, 20_000)).toBe(true);
-    await first.end();
-    const store = new OutboxModel();
-    store.commit(10);
-    start({ redis: redis.url, group: new GroupModel(), store });
-    await eventually(() => store.calls > 6, 10_000);
-    expect(store.delivered).toBe(0n);
-    expect(await entriesOf(redis)).toHaveLength(100);
-  });
+  test.each([
+    ["ends before it", 10],
+    ["is longer by now", 200],
+  ])(
+    "refuses a bus that belongs to another database, and saves nothing of it: an outbox that %s",
+    async (_name, count) => {
+      const other = new OutboxModel();
+      const group = new GroupModel();
+      const first = start({ redis: redis.url, group, store: other });
+      other.commit(100);
+      expect(await first.consumption.reached(100n, 20_000)).toBe(true);
+      await first.end();
+      const store = new OutboxModel();
+      store.commit(count);
+      const strangers = store.committed.map((event) => ({ ...event, eventId: asUuid(randomUUID()) }));
+      store.committed.splice(0, count, ...strangers);
+      start({ redis: redis.url, group: new GroupModel(), store });
+      await eventually(() => store.calls > 6, 10_000);
+      expect(store.delivered).toBe(0n);
+      expect(await entriesOf(redis)).toHaveLength(100);
+      await redis.flushAll(); // as the error says
+      await eventually(() => store.delivered === BigInt(count), 20_000);
+    },
+  );
 
   test("keeps two databases apart by their prefix", async () => {
     for (const keyPrefix of ["florin-one", "florin-two"]) {
