@@ -139,10 +139,10 @@ class BookWriter implements LedgerWriter {
       return await retry(() => this.#insertRows([toCommandRow(command)]), {
         ...INSERT_RETRY,
         random: Math.random,
-        shouldRetry: (error) => classifyDatabaseError(error) !== "refused",
+        shouldRetry: (error) => kindOfFailure(error) !== "refused",
       });
     } catch (error) {
-      if (classifyDatabaseError(error) === "refused" && !(error instanceof FaultInjected)) throw error;
+      if (kindOfFailure(error) === "refused") throw error;
       this.#options.logger.warn({ err: error }, "ledger command could not be made durable");
       throw temporarilyUnavailable(1_000);
     }
