@@ -66,7 +66,8 @@ describeWithRedis("parts as processes", () => {
       databaseUrl: database.url,
       redisUrl: redis.url,
       environment: { LOG_LEVEL: "warn" },
-      environmentOf: (kind) => (kind === "gateway" ? { FLORIN_DRAIN_MS: "600000" } : undefined),
+      environmentOf: (kind) =>
+        kind === "gateway" ? { FLORIN_DRAIN_MS: "600000" } : { FLORIN_METRICS_PORT: "0", LOG_LEVEL: "info" },
     });
     await eventually(async () => (await adasWallet(gateway().url)).balance.available.amount === "1000.00", PATIENCE_MS);
   });
@@ -80,6 +81,16 @@ describeWithRedis("parts as processes", () => {
     for (const part of [...cluster.accounts, ...cluster.ledgers])
       for (const path of ["/graphql", "/events/head", "/identity/jwks", "/identity/revoked-sessions", "/metrics"])
         expect((await fetch(`${part.url}${path}`)).status).toBe(401);
+  });
+
+  it("show their metrics on a port of their own", async () => {
+    for (const part of [...cluster.accounts, ...cluster.ledgers]) {
+      const url = /"url":"([^"]+)","msg":"metrics are served"/.exec(await part.log())?.[1];
+      const answer = await fetch(`${url}/metrics`);
+      expect(answer.headers.get("content-type")).toContain("text/plain");
+      expect(await answer.text()).toMatch(/^florin_/m);
+      expect((await fetch(`${url}/graphql`)).status).toBe(404);
+    }
   });
 
   it("refuse the tokens of a session that ended elsewhere", async () => {
@@ -119,6 +130,11 @@ describeWithRedis("parts as processes", () => {
       amount: { amount: "1.00", currency: "USD" }, idempotencyKey: "without-redis" }) { operation { status } } }`;
     const answer = await graph<{ deposit: object }>(gateway().url, deposit, token);
     expect(answer).toMatchObject({ data: { deposit: { operation: { status: "COMPLETED" } } } });
+    // A process that starts now is as good as one that was there before.
+    await cluster.ledgers[0]!.restart();
+    expect(await graph<{ deposit: object }>(gateway().url, deposit, token)).toMatchObject({
+      extensions: { idempotencyReplayed: true },
+    });
     await redis.start();
     await eventually(async () => (await health(gateway().url)).parts["redis"] === true, PATIENCE_MS);
   });

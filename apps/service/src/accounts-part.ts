@@ -11,6 +11,7 @@ import { createPartTools, type RunningPart } from "./part.js";
 import { createProbe } from "./readiness.js";
 import { startUntilDone } from "./until-done.js";
 import { readMasterKey } from "./secrets.js";
+import { serveMetrics } from "./serve-metrics.js";
 import { readServiceIdentity } from "./service-keys.js";
 
 const DATABASE_PATIENCE_MS = 30_000;
@@ -63,6 +64,12 @@ export async function startAccountsPart(environment: AccountsEnvironment): Promi
       logger,
     });
     stops.push(served.stop);
+    const { host, metricsPort } = environment;
+    if (metricsPort !== undefined) {
+      const scraped = await serveMetrics({ host, port: metricsPort, metrics, logger });
+      stops.push(scraped.stop);
+      logger.info({ url: scraped.url }, "metrics are served");
+    }
     return { url: served.url, drain: served.drain, stop: (deadlineMs) => stops.stopAll(deadlineMs) };
   });
 }

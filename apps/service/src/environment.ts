@@ -32,6 +32,8 @@ export interface AccountsEnvironment extends CommonEnvironment {
   /** May name several hosts, of which the primary is found. */
   readonly databaseUrl: string;
   readonly databaseReplicaUrl: string | undefined;
+  /** undefined: no metrics are served. */
+  readonly metricsPort: number | undefined;
 }
 
 export interface LedgerEnvironment extends AccountsEnvironment {
@@ -65,14 +67,19 @@ const common = z.object({
   FLORIN_FAULT: z.string().optional(),
   FLORIN_FAULT_RECORD: z.string().optional(),
 });
-const areaDatabase = { DATABASE_URL: databaseUrl, DATABASE_REPLICA_URL: databaseUrl.optional() };
+const port = z.coerce.number().int().min(0).max(65_535);
+const area = {
+  DATABASE_URL: databaseUrl,
+  DATABASE_REPLICA_URL: databaseUrl.optional(),
+  FLORIN_METRICS_PORT: port.optional(),
+};
 
 /** By part; the names in them are all that a deployment may set (test/compose.test.ts). */
 export const environmentSchemas = {
   gateway: common.extend({ ACCOUNTS_URL: serviceUrls, LEDGER_URL: serviceUrls }),
-  accounts: common.extend(areaDatabase),
+  accounts: common.extend(area),
   ledger: common.extend({
-    ...areaDatabase,
+    ...area,
     ACCOUNTS_URL: serviceUrls,
     FLORIN_LEASE_MS: milliseconds(100, 60_000).default(3_000),
     FLORIN_UNSAFE_NO_FENCE: z.enum(["0", "1"]).default("0"),
@@ -87,14 +94,14 @@ export function readGatewayEnvironment(source: NodeJS.ProcessEnv = process.env):
 
 export function readAccountsEnvironment(source: NodeJS.ProcessEnv = process.env): AccountsEnvironment {
   const values = parse(environmentSchemas.accounts, source);
-  return { ...toCommon("accounts", values), ...toDatabases(values) };
+  return { ...toCommon("accounts", values), ...toArea(values) };
 }
 
 export function readLedgerEnvironment(source: NodeJS.ProcessEnv = process.env): LedgerEnvironment {
   const values = parse(environmentSchemas.ledger, source);
   return {
     ...toCommon("ledger", values),
-    ...toDatabases(values),
+    ...toArea(values),
     accountsUrls: values.ACCOUNTS_URL,
     leaseMs: values.FLORIN_LEASE_MS,
     unsafeNoFence: values.FLORIN_UNSAFE_NO_FENCE === "1",
@@ -128,7 +135,9 @@ const cluster = z.object({
 
 export function readClusterEnvironment(source: NodeJS.ProcessEnv = process.env): ClusterEnvironment {
   const values = parse(cluster, source);
-  const own = new Set<string>([...Object.keys(cluster.shape), "FLORIN_KEYS", "ACCOUNTS_URL", "LEDGER_URL"]);
+  // Two parts on one machine cannot have one port.
+  const perPart = ["FLORIN_KEYS", "ACCOUNTS_URL", "LEDGER_URL", "FLORIN_METRICS_PORT"];
+  const own = new Set<string>([...Object.keys(cluster.shape), ...perPart]);
   const passedOn = Object.entries(source).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !own.has(entry[0]),
   );
@@ -178,6 +187,10 @@ function toCommon(part: PartName, values: z.infer<typeof common>): CommonEnviron
   };
 }
 
-function toDatabases(values: { readonly DATABASE_URL: string; readonly DATABASE_REPLICA_URL?: string | undefined }) {
-  return { databaseUrl: values.DATABASE_URL, databaseReplicaUrl: values.DATABASE_REPLICA_URL };
+function toArea(values: z.infer<z.ZodObject<typeof area>>) {
+  return {
+    databaseUrl: values.DATABASE_URL,
+    databaseReplicaUrl: values.DATABASE_REPLICA_URL,
+    metricsPort: values.FLORIN_METRICS_PORT,
+  };
 }

@@ -44,7 +44,13 @@ it("has no demo identities in production, whatever FLORIN_DEMO says", () => {
 });
 
 it("hands the parts of one machine what was given, and decides itself where they are", () => {
-  const { passedOn, home } = readClusterEnvironment({ ...area, PORT: "0", FLORIN_LEASE_MS: "900", FLORIN_HOME: "/f" });
+  const { passedOn, home } = readClusterEnvironment({
+    ...area,
+    PORT: "0",
+    FLORIN_LEASE_MS: "900",
+    FLORIN_METRICS_PORT: "9464",
+    FLORIN_HOME: "/f",
+  });
   expect(home).toBe("/f");
   expect(passedOn).toEqual({ FLORIN_LEASE_MS: "900", NODE_ENV: "development", FLORIN_DEMO: "1" });
 });
