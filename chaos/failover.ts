@@ -66,6 +66,7 @@ const MIN_LOAD_MS = 500;
 const MAX_LOAD_MS = 1_500;
 const SETTLE_MS = 120_000;
 const ACKNOWLEDGED_AFTERWARDS = 100;
+const SHOWN_ANOMALIES = 5;
 const KEY_PREFIX = "failover-";
 
 export async function runFailover(options: FailoverOptions): Promise<FailoverReport> {
@@ -144,7 +145,8 @@ async function judge(
     lost: anomalies.filter((anomaly) => anomaly.kind === "lost").length,
     askedAgain: askedAgain(),
     violations: [
-      ...anomalies.map(({ kind, what }) => `${kind}: ${what}`),
+      ...anomalies.slice(0, SHOWN_ANOMALIES).map(({ kind, what }) => `${kind}: ${what}`),
+      ...(anomalies.length > SHOWN_ANOMALIES ? [`and ${anomalies.length - SHOWN_ANOMALIES} more of these`] : []),
       ...(await checkBooks(pair.standby.url, through === "processes" ? {} : { areas: ["ledger"] })),
     ],
   };
