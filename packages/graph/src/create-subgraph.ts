@@ -66,6 +66,11 @@ export interface SubgraphOptions<Context extends SubgraphContext> {
   /** Throws when the token is not a viewer's. */
   readonly verifyViewer: (token: string) => Promise<Viewer>;
   readonly buildContext: (base: SubgraphContext) => Context | Promise<Context>;
+  /**
+   * What an error that no resolver meant to show means to the client, such as a lost database connection: try again. Undefined, and by
+   * default: INTERNAL.
+   */
+  readonly toRequestError?: (error: unknown) => RequestError | undefined;
   readonly logger: ErrorLogger;
 }
 
@@ -128,7 +133,9 @@ export function createSubgraph<Context extends SubgraphContext>(options: Subgrap
   ): SubgraphResponse {
     const logUnexpected = (error: unknown) =>
       options.logger.error({ err: error, correlationId, subgraph: options.name }, "a resolver failed");
-    const errors = result.errors?.map((error) => toErrorJson(error, correlationId, logUnexpected));
+    const errors = result.errors?.map((error) =>
+      toErrorJson(error, correlationId, logUnexpected, options.toRequestError),
+    );
     const isTold = florin.idempotencyReplayed !== undefined || florin.written !== undefined;
     return {
       ...(result.data === undefined ? {} : { data: result.data }),
@@ -152,8 +159,8 @@ export function createSubgraph<Context extends SubgraphContext>(options: Subgrap
         const budgetMs = parseBudget(request.headers["x-deadline-ms"]);
         return await withDeadline(run(request, viewer, budgetMs), budgetMs);
       } catch (error) {
-        if (error instanceof RequestError)
-          return { errors: [{ message: error.message, extensions: toErrorExtensions(error) }] };
+        const told = error instanceof RequestError ? error : options.toRequestError?.(error);
+        if (told !== undefined) return { errors: [{ message: told.message, extensions: toErrorExtensions(told) }] };
         if (error instanceof GraphQLError) return { errors: [toValidationError(error)] };
         options.logger.error({ err: error, correlationId, subgraph: options.name }, "a request failed");
         return { errors: [internalError(correlationId)] };

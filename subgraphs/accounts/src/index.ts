@@ -10,18 +10,20 @@ import {
   type TokenVerifier,
   type Viewer,
 } from "@florin/auth";
-import { connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
+import { classifyDatabaseError, connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
 import { listSessionsRevokedSince } from "@florin/db/accounts";
 import { createRelay, startReplayLoop, type Bus, type EventStream } from "@florin/events";
-import { createSubgraph, type Subgraph } from "@florin/graph";
+import { createSubgraph, type Subgraph, type SubgraphContext } from "@florin/graph";
 import {
   addMicros,
   formatId,
   isUuid,
   parseInstant,
+  temporarilyUnavailable,
   type Clock,
   type EventEnvelope,
   type IdSource,
+  type RequestError,
   type Instant,
 } from "@florin/kernel";
 import { createBulkhead, withDeadline } from "@florin/resilience";
@@ -70,6 +72,8 @@ export interface AccountsAreaOptions {
   /** Demo data may be loaded, and one address may load the platform. Never together with `isProduction`. */
   readonly demo?: boolean | undefined;
   readonly isProduction?: boolean | undefined;
+  /** A replica of the same database, for queries; undefined: every read goes to the primary. */
+  readonly replicaUrl?: string | undefined;
   /** Default 10. */
   readonly maxConnections?: number | undefined;
   /** How often the area checks its own invariants. Default 60 000; 0: never. */
@@ -111,6 +115,8 @@ const ATTEMPTS_PER_ADDRESS = { demo: 100_000, strict: 60 } as const;
 const HEALTH_DEADLINE_MS = 1_000;
 const REVOKED_REFRESH_MS = 5_000;
 
+const RETRY_AFTER_MS = 500;
+
 /**
  * The accounts area of one process: people, sessions, keys, ownership.
  *
@@ -120,21 +126,29 @@ const REVOKED_REFRESH_MS = 5_000;
 export async function createAccountsArea(options: AccountsAreaOptions): Promise<AccountsArea> {
   if (options.masterKey.length !== MASTER_KEY_BYTES)
     throw new Error(`the master key has ${options.masterKey.length} bytes; give ${MASTER_KEY_BYTES} random ones`);
-  const database = connectDatabase({
-    url: options.databaseUrl,
-    area: "accounts",
-    applicationName: "florin-accounts",
-    maxConnections: options.maxConnections ?? 10,
-  });
+  const connect = (url: string, applicationName: string) =>
+    connectDatabase({ url, area: "accounts", applicationName, maxConnections: options.maxConnections ?? 10 });
+  const database = connect(options.databaseUrl, "florin-accounts");
+  const replica = options.replicaUrl === undefined ? undefined : connect(options.replicaUrl, "florin-accounts-replica");
+  const disconnect = async (): Promise<void> => {
+    await Promise.all([database.stop(), replica?.stop()]);
+  };
   try {
-    return await start(options, database);
+    return await start(options, { database, replica, disconnect });
   } catch (error) {
-    await database.stop();
+    await disconnect();
     throw error;
   }
 }
 
-async function start(options: AccountsAreaOptions, database: Database): Promise<AccountsArea> {
+interface Databases {
+  readonly database: Database;
+  readonly replica: Database | undefined;
+  disconnect(): Promise<void>;
+}
+
+async function start(options: AccountsAreaOptions, databases: Databases): Promise<AccountsArea> {
+  const { database } = databases;
   const { bus, clock, logger, metrics, masterKey } = options;
   const { sql } = database;
   const keyRing = createKeyRing({ database, clock, masterKey, logger, policy: options.rotationPolicy });
@@ -173,7 +187,8 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
   const listening = await listen(database, ANSWER_CHANNEL, (accountId) => {
     if (isUuid(accountId)) answers.settleAccount(accountId);
   });
-  const subgraph = buildSubgraph(options, services, verifier, (position, deadlineMs) =>
+  const sqlFor = createReadChoice(databases, logger);
+  const subgraph = buildSubgraph(options, services, verifier, sqlFor, (position, deadlineMs) =>
     consumption.reached(position, deadlineMs),
   );
 
@@ -213,7 +228,7 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
       untap();
       await Promise.all([...jobs.map((job) => job.stop()), replays.stop(deadlineMs), relay.stop(deadlineMs)]);
       await listening.stop();
-      await database.stop();
+      await databases.disconnect();
     },
   };
 }
@@ -222,10 +237,10 @@ function buildSubgraph(
   options: AccountsAreaOptions,
   services: Services,
   verifier: TokenVerifier,
+  sqlFor: (base: SubgraphContext) => Promise<Sql>,
   reached: (position: bigint, deadlineMs: number) => Promise<boolean>,
 ): Subgraph {
   const { logger, clock, sealer } = options;
-  const { sql } = services;
   const accessLog = createAccessLog({
     clock,
     write: ({ at, ...entry }) => logger.info({ access: { ...entry, at: at.toString() } }, "access decision"),
@@ -236,13 +251,35 @@ function buildSubgraph(
     resolvers,
     verifyServiceToken: options.verifyServiceToken,
     verifyViewer: verifier.verify,
-    buildContext: (base) => {
+    buildContext: async (base) => {
       const caughtUp = createCatchUp(base, reached);
-      const readers = createReaders({ sql, viewer: base.viewer, sealer, accessLog, caughtUp, logger });
+      const read = { sql: await sqlFor(base), primarySql: services.sql };
+      const readers = createReaders({ ...read, viewer: base.viewer, sealer, accessLog, caughtUp, logger });
       return { ...base, readers, commands: bindCommands(services, base) };
     },
+    toRequestError,
     logger,
   });
+}
+
+/** A database that is away for a moment, or a connection that died under a read: ask again, under the same key. */
+function toRequestError(error: unknown): RequestError | undefined {
+  return classifyDatabaseError(error) === "refused" ? undefined : temporarilyUnavailable(RETRY_AFTER_MS);
+}
+
+/**
+ * A replica for queries that it can answer. A mutation and what comes after one, and whoever has seen the ledger go on (which is a
+ * matter of this process's consumer, and of no position of ours), read the primary.
+ */
+function createReadChoice({ database, replica }: Databases, logger: Logger): (base: SubgraphContext) => Promise<Sql> {
+  if (replica === undefined) return () => Promise.resolve(database.sql);
+  const onAside = (reason: string) => logger.warn({ reason }, "the accounts' replica is left aside for a while");
+  const router = createReadRouter({ primary: database, replica, area: "accounts", onAside });
+  return async (base) => {
+    if (base.mustReadPrimary || base.consistency.has("ledger")) return database.sql;
+    const position = base.consistency.get("accounts");
+    return (await router.forReading(position === undefined ? undefined : { area: "accounts", position })).sql;
+  };
 }
 
 function createServices(

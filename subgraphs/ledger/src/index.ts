@@ -1,6 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { createAccessLog, type Sealer, type Viewer } from "@florin/auth";
-import { connectDatabase, createOutboxStore, createReadRouter, listen, type Database } from "@florin/db";
+import {
+  classifyDatabaseError,
+  connectDatabase,
+  createOutboxStore,
+  createReadRouter,
+  listen,
+  type Database,
+} from "@florin/db";
 import { ensureProducts, LEDGER_CHANNEL } from "@florin/db/ledger";
 import { createRelay, startReplayLoop, type Bus, type Consumption, type EventStream, type Relay } from "@florin/events";
 import { createSubgraph, type Subgraph, type SubgraphContext } from "@florin/graph";
@@ -11,6 +18,7 @@ import {
   temporarilyUnavailable,
   type Clock,
   type IdSource,
+  type RequestError,
 } from "@florin/kernel";
 import type { Logger, Metrics } from "@florin/telemetry";
 import type { LedgerContext, Readers } from "./context.js";
@@ -21,6 +29,8 @@ import { createAccountCommandsGroup, createReplayStore } from "./tasks/account-c
 import { startInvariantChecks } from "./tasks/check-invariants.js";
 import type { LedgerWriter } from "./writer/command.js";
 import { createLedgerWriter, DEFAULT_LEASE_MS } from "./writer/ledger-writer.js";
+
+const RETRY_AFTER_MS = 500;
 
 /**
  * The ledger's composition root: database (role florin_ledger) → products → writer → consumers of the accounts stream → relay of
@@ -156,8 +166,14 @@ async function createLedgerSubgraph(
     verifyServiceToken: options.verifyServiceToken,
     verifyViewer: options.verifyViewer,
     buildContext,
+    toRequestError,
     logger,
   });
+}
+
+/** A database that is away for a moment, or a connection that died under a read: ask again, under the same key. */
+function toRequestError(error: unknown): RequestError | undefined {
+  return classifyDatabaseError(error) === "refused" ? undefined : temporarilyUnavailable(RETRY_AFTER_MS);
 }
 
 /** A mutation, and whatever comes after one in the same operation, reads the primary: no money decision is made from a replica. */
