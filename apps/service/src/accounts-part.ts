@@ -34,7 +34,7 @@ export async function startAccountsPart(environment: AccountsEnvironment): Promi
     );
     const accounts = await composeAccounts(
       { databaseUrl, bus, masterKey, isDemo, logger, metrics },
-      { verifyServiceToken: identity.verifyCaller },
+      { verifyServiceToken: identity.verifyCaller, replicaUrl: environment.databaseReplicaUrl },
     );
     // The bus stops before the area that its consumers write to.
     stops.push(async (deadlineMs) => {

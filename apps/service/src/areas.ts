@@ -38,7 +38,7 @@ export function createPlatformSealer(masterKey: Uint8Array) {
 
 export function composeAccounts(
   foundations: AreaFoundations,
-  own: Pick<AccountsAreaOptions, "verifyServiceToken">,
+  own: Pick<AccountsAreaOptions, "verifyServiceToken" | "replicaUrl">,
 ): Promise<AccountsArea> {
   const { masterKey, isDemo, ...shared } = foundations;
   return createAccountsArea({

@@ -4,7 +4,8 @@
  * Targets take turns. One that refuses the connection, does not take it within 500 ms, or answers that it is leaving, is left alone
  * for a moment and the call goes to the next: nothing of it was started there. One whose answer says that it drains is left alone
  * from then on. A connection lost after sending leaves the outcome unknown: a call that changes nothing goes to the next target,
- * any other is TEMPORARILY_UNAVAILABLE and its client sends it again with its key. When all are left alone all are tried.
+ * any other is TEMPORARILY_UNAVAILABLE and its client sends it again with its key. One that does not believe our token is left alone
+ * too; when none does, the caller is told. When all are left alone all are tried.
  *
  * Bounds: the caller's budget over all attempts together; answers of at most 16 MB; connections are kept and reused, 256 a target.
  */
@@ -40,6 +41,7 @@ const CONNECT_MS = 500;
 const LEFT_ALONE_MS = 1_000;
 const MAX_ANSWER_BYTES = 16 * 1_048_576;
 const MAX_CONNECTIONS = 256;
+const UNAUTHORIZED = 401;
 
 interface Target {
   readonly url: URL;
@@ -71,15 +73,23 @@ export function connectService(options: { readonly name: string; readonly urls: 
   async function call(call: ServiceCall): Promise<ServiceAnswer> {
     const deadline = performance.now() + call.budgetMs;
     let cause = new Error("no time was left for it");
+    let turnedAway: ServiceAnswer | undefined;
     for (const target of inTurn()) {
       const leftMs = deadline - performance.now();
       if (leftMs < 1) break;
       const attempt = await tryTarget(target, call, leftMs);
       if (attempt.kind !== "answered" || attempt.isLeaving) leaveAlone(target);
+      if (attempt.kind === "answered" && attempt.answer.status === UNAUTHORIZED) {
+        // Nothing was started. Perhaps its clock or its keys are off, and another's are not.
+        leaveAlone(target);
+        turnedAway = attempt.answer;
+        continue;
+      }
       if (attempt.kind === "answered") return attempt.answer;
       cause = attempt.cause;
-      if (attempt.kind === "unknown" && !call.isRead) break;
+      if (attempt.kind === "unknown" && !call.isRead) throw unreachable(name, cause);
     }
+    if (turnedAway !== undefined) return turnedAway;
     throw unreachable(name, cause);
   }
 

@@ -105,6 +105,14 @@ describe("calls to a service of several processes", () => {
     expect((await client(b.url, lossy).call(read)).text).toBe("b");
   });
 
+  test("go to the next when one does not believe the token, and say so when none does", async () => {
+    const strict = await listen(createServer((_request, response) => response.writeHead(401).end("who?")));
+    const b = await startTarget("b");
+    const ledger = client(b.url, strict);
+    for (let i = 0; i < 4; i++) expect((await ledger.call(write)).text).toBe("b");
+    expect(await client(strict, strict).call(write)).toEqual({ status: 401, text: "who?" });
+  });
+
   test("end with the caller's budget when a process hangs", async () => {
     const sockets: Socket[] = [];
     const silent = await listen(createTcpServer((socket) => void sockets.push(socket)));
