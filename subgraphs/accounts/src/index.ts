@@ -10,7 +10,15 @@ import {
   type TokenVerifier,
   type Viewer,
 } from "@florin/auth";
-import { classifyDatabaseError, connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
+import {
+  classifyDatabaseError,
+  connectDatabase,
+  createOutboxStore,
+  createReadRouter,
+  listen,
+  type Database,
+  type Sql,
+} from "@florin/db";
 import { listSessionsRevokedSince } from "@florin/db/accounts";
 import { createRelay, startReplayLoop, type Bus, type EventStream } from "@florin/events";
 import { createSubgraph, type Subgraph, type SubgraphContext } from "@florin/graph";
