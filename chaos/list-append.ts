@@ -245,20 +245,24 @@ function toElement({ accountSeq, description }: Line): string {
   return description ?? `nothing at ${accountSeq}`;
 }
 
+interface StatementPage {
+  readonly account: {
+    readonly transactions: {
+      readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+      readonly edges: readonly { readonly node: Line }[];
+    };
+  };
+}
+
 async function readWhole(run: Run, list: string): Promise<ListOperation> {
   const lines: Line[] = [];
-  for (let after: string | null = null, hasNext = true; hasNext;) {
-    const { account } = await run.bench.client.ask<{
-      account: {
-        transactions: {
-          pageInfo: { hasNextPage: boolean; endCursor: string | null };
-          edges: readonly { readonly node: Line }[];
-        };
-      };
-    }>(WHOLE, { id: list, after }, await run.bench.owner());
-    lines.push(...account.transactions.edges.map(({ node }) => node));
-    after = account.transactions.pageInfo.endCursor;
-    hasNext = account.transactions.pageInfo.hasNextPage;
+  let after: string | null = null;
+  for (let hasNext = true; hasNext;) {
+    const page: StatementPage = await run.bench.client.ask(WHOLE, { id: list, after }, await run.bench.owner());
+    const { pageInfo, edges } = page.account.transactions;
+    lines.push(...edges.map(({ node }) => node));
+    after = pageInfo.endCursor;
+    hasNext = pageInfo.hasNextPage;
   }
   return ["r", list, { from: 1, elements: lines.reverse().map(toElement) }];
 }

@@ -4,7 +4,7 @@ import { runBank } from "../../chaos/bank.js";
 whereRedisIs(describe, describe.skip)("the bank, through GraphQL", () => {
   test("every read adds up while ledgers die, freeze and lose their connections, and Redis is emptied", async () => {
     const report = await runBank({
-      ...{ rounds: 2_000, seconds: 35, seed: 1, strikeEveryMs: 1_500 },
+      ...{ rounds: 2_000, seconds: 25, seed: 1, strikeEveryMs: 1_500 },
       strikes: [
         "kill a ledger",
         "freeze a ledger",
@@ -21,7 +21,7 @@ whereRedisIs(describe, describe.skip)("the bank, through GraphQL", () => {
   }, 300_000);
 
   test("accounts that are read one by one do not add up: the control", async () => {
-    const report = await runBank({ rounds: 400, seconds: 60, seed: 1, control: true });
+    const report = await runBank({ rounds: 150, seconds: 30, seed: 1, control: true });
     expect(report.violations.some((violation) => violation.startsWith("wrong-total"))).toBe(true);
   }, 300_000);
 });
