@@ -116,10 +116,14 @@ async function loseInTurn(stage: Stage, options: RedisLossOptions): Promise<Redi
   } catch (error) {
     violations.push(`stuck: ${String(error)}`);
   }
-  await load.stop();
-  if (control) await forgetAnEvent(admin);
-  violations.push(...(await load.judge(admin, url, control ? 1_000 : RECOVERS_WITHIN_MS)));
-  violations.push(...(await judgeFollower(urls, watched, follower)));
+  try {
+    await load.stop();
+    if (control) await forgetAnEvent(admin);
+    violations.push(...(await load.judge(admin, url, control ? 1_000 : RECOVERS_WITHIN_MS)));
+    violations.push(...(await judgeFollower(urls, watched, follower)));
+  } finally {
+    follower.stop();
+  }
   return {
     seed,
     losses,
@@ -185,9 +189,7 @@ async function untilDelivered({ sql }: Database): Promise<number> {
 
 /** An answer of the ledger that its consumer never applied and nobody can send again. */
 async function forgetAnEvent({ sql }: Database): Promise<void> {
-  await sql.unsafe(`
-    begin; set local session_replication_role = replica;
-    delete from accounts.inbox where position = (select max(position) from accounts.inbox); commit`);
+  await sql`delete from accounts.inbox where position = (select max(position) from accounts.inbox)`;
 }
 
 const HISTORY = `query ($id: ID!, $after: Cursor) { account(id: $id) { transactions(first: 100, after: $after) {

@@ -11,7 +11,7 @@ import {
 } from "@florin/db";
 import { formatId, productLibrary } from "@florin/kernel";
 import { randomIds } from "@florin/resilience";
-import { createTestDatabase, type TestDatabase } from "@florin/testkit";
+import { checkBooks, createTestDatabase, type TestDatabase } from "@florin/testkit";
 import { CLOSED, OVERDRAWN, REFUSED, WALLET, writeBooksInOrder } from "./books-in-order.js";
 
 const areas = ["accounts", "ledger"] as const;
@@ -237,6 +237,14 @@ test("an idle session inside a transaction is told of", async () => {
   expect(found.map((row) => String(row["who"]))).toContainEqual(expect.stringMatching(/^idler/));
   end();
   await idler.stop();
+});
+
+test("checkBooks folds every posting by itself too, and tells of a balance that is another", async () => {
+  expect(await checkBooks(testDatabase.url, { isAtRest: true })).toEqual([]);
+  await database.sql`update ledger.balance set total_debit = total_debit + 0.0000001 where total_debit = 100`;
+  expect((await checkBooks(testDatabase.url)).filter((line) => line.startsWith("I3 a balance is not"))).toHaveLength(1);
+  await database.sql`update ledger.balance set total_debit = total_debit - 0.0000001 where total_debit > 100 and total_debit < 101`;
+  expect(await checkBooks(testDatabase.url)).toEqual([]);
 });
 
 test("every rule has a control that it fires in", () => {

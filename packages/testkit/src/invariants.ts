@@ -1,5 +1,6 @@
 import { checkInvariants, connectDatabase, describeFinding } from "@florin/db";
 import type { Area } from "@florin/kernel";
+import { foldBalances } from "./fold-balances.js";
 
 export interface BookCheckOptions {
   /** Nothing is under way any more: then also the rules that hold at rest. */
@@ -21,7 +22,15 @@ export async function checkBooks(url: string, options: BookCheckOptions = {}): P
   });
   try {
     const { findings, unchecked } = await checkInvariants(database, { areas: ["accounts", "ledger"], ...options });
-    return [...findings.map(describeFinding), ...unchecked.map((rule) => `${rule.sentence}: ${rule.reason}`)];
+    const folded = await database.transaction(async (tx) => {
+      await tx`set transaction isolation level repeatable read, read only`;
+      return await foldBalances(tx);
+    });
+    return [
+      ...findings.map(describeFinding),
+      ...folded,
+      ...unchecked.map((rule) => `${rule.sentence}: ${rule.reason}`),
+    ];
   } finally {
     await database.stop();
   }
