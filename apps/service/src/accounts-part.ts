@@ -27,13 +27,13 @@ export async function startAccountsPart(environment: AccountsEnvironment): Promi
   const { logger, metrics, bus, stops } = createPartTools("accounts", environment);
   return stops.undoOnFailure(async () => {
     stops.push((deadlineMs) => bus.stop(deadlineMs));
-    const { databaseUrl, isDemo } = environment;
+    const { databaseUrl, timelineFile, isDemo } = environment;
     await migrateOrExplain(
       { url: databaseUrl, description: describeDatabase(databaseUrl) },
       { patienceMs: DATABASE_PATIENCE_MS, onApplied: (count) => logger.info({ count }, "migrations applied") },
     );
     const accounts = await composeAccounts(
-      { databaseUrl, bus, masterKey, isDemo, logger, metrics },
+      { databaseUrl, timelineFile, bus, masterKey, isDemo, logger, metrics },
       { verifyServiceToken: identity.verifyCaller, replicaUrl: environment.databaseReplicaUrl },
     );
     // The bus stops before the area that its consumers write to.

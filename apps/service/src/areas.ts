@@ -16,6 +16,7 @@ import { deriveSecret } from "./secrets.js";
 export interface AreaFoundations {
   /** Migrated. */
   readonly databaseUrl: string;
+  readonly timelineFile?: string | undefined;
   readonly bus: Bus;
   readonly masterKey: Uint8Array;
   readonly isDemo: boolean;

@@ -32,6 +32,8 @@ export interface AccountsEnvironment extends CommonEnvironment {
   /** May name several hosts, of which the primary is found. */
   readonly databaseUrl: string;
   readonly databaseReplicaUrl: string | undefined;
+  /** Where the primary's timeline is remembered across restarts; undefined: only while the process lives. */
+  readonly timelineFile: string | undefined;
   /** undefined: no metrics are served. */
   readonly metricsPort: number | undefined;
 }
@@ -71,6 +73,7 @@ const port = z.coerce.number().int().min(0).max(65_535);
 const area = {
   DATABASE_URL: databaseUrl,
   DATABASE_REPLICA_URL: databaseUrl.optional(),
+  FLORIN_TIMELINE_FILE: z.string().min(1).optional(),
   FLORIN_METRICS_PORT: port.optional(),
 };
 
@@ -191,6 +194,7 @@ function toArea(values: z.infer<z.ZodObject<typeof area>>) {
   return {
     databaseUrl: values.DATABASE_URL,
     databaseReplicaUrl: values.DATABASE_REPLICA_URL,
+    timelineFile: values.FLORIN_TIMELINE_FILE === undefined ? undefined : resolve(values.FLORIN_TIMELINE_FILE),
     metricsPort: values.FLORIN_METRICS_PORT,
   };
 }

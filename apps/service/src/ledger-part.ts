@@ -24,7 +24,7 @@ export async function startLedgerPart(environment: LedgerEnvironment): Promise<R
   const { logger, metrics, bus, stops } = createPartTools("ledger", environment);
   return stops.undoOnFailure(async () => {
     stops.push((deadlineMs) => bus.stop(deadlineMs));
-    const { databaseUrl, isDemo } = environment;
+    const { databaseUrl, timelineFile, isDemo } = environment;
     const accounts = connectService({ name: "accounts", urls: environment.accountsUrls });
     stops.push(accounts.stop);
     const viewers = createRemoteViewers({
@@ -39,7 +39,7 @@ export async function startLedgerPart(environment: LedgerEnvironment): Promise<R
       { patienceMs: DATABASE_PATIENCE_MS, onApplied: (count) => logger.info({ count }, "migrations applied") },
     );
     const ledger = await composeLedger(
-      { databaseUrl, bus, masterKey, isDemo, logger, metrics },
+      { databaseUrl, timelineFile, bus, masterKey, isDemo, logger, metrics },
       {
         verifyServiceToken: identity.verifyCaller,
         verifyViewer: viewers.verifyViewer,

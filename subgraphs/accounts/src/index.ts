@@ -82,6 +82,8 @@ export interface AccountsAreaOptions {
   readonly isProduction?: boolean | undefined;
   /** A replica of the same database, for queries; undefined: every read goes to the primary. */
   readonly replicaUrl?: string | undefined;
+  /** With several hosts in the URL: remembers the primary's timeline across restarts, so that an old primary is refused. */
+  readonly timelineFile?: string | undefined;
   /** Default 10. */
   readonly maxConnections?: number | undefined;
   /** How often the area checks its own invariants. Default 60 000; 0: never. */
@@ -118,6 +120,8 @@ export interface AccountsArea {
 }
 
 const MASTER_KEY_BYTES = 32;
+/** A consumer that stands still keeps the locks of its inbox rows no longer than this. */
+const IDLE_IN_TRANSACTION_MS = 5_000;
 const HASHING = { concurrency: 2, queue: 64, waitMs: 5_000 } as const;
 const ATTEMPTS_PER_ADDRESS = { demo: 100_000, strict: 60 } as const;
 const HEALTH_DEADLINE_MS = 1_000;
@@ -135,7 +139,14 @@ export async function createAccountsArea(options: AccountsAreaOptions): Promise<
   if (options.masterKey.length !== MASTER_KEY_BYTES)
     throw new Error(`the master key has ${options.masterKey.length} bytes; give ${MASTER_KEY_BYTES} random ones`);
   const connect = (url: string, applicationName: string) =>
-    connectDatabase({ url, area: "accounts", applicationName, maxConnections: options.maxConnections ?? 10 });
+    connectDatabase({
+      url,
+      timelineFile: options.timelineFile,
+      area: "accounts",
+      applicationName,
+      maxConnections: options.maxConnections ?? 10,
+      idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
+    });
   const database = connect(options.databaseUrl, "florin-accounts");
   const replica = options.replicaUrl === undefined ? undefined : connect(options.replicaUrl, "florin-accounts-replica");
   const disconnect = async (): Promise<void> => {

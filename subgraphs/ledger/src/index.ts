@@ -58,6 +58,8 @@ export interface LedgerAreaOptions {
   readonly checkInvariantsEveryMs?: number | undefined;
   /** A replica of the same database, for queries; undefined: every read goes to the primary. */
   readonly replicaUrl?: string | undefined;
+  /** With several hosts in the URL: remembers the primary's timeline across restarts, so that an old primary is refused. */
+  readonly timelineFile?: string | undefined;
   /** Only for the control of a test that shows what the fence is for: two writers may then both commit. */
   readonly unsafeNoFence?: boolean | undefined;
 }
@@ -72,6 +74,8 @@ export interface LedgerArea {
 
 const DEFAULT_CONNECTIONS = 16;
 const WRITER_CONNECTIONS = 3;
+/** A consumer that stands still keeps the locks of its inbox rows no longer than this. */
+const IDLE_IN_TRANSACTION_MS = 5_000;
 /** How long a reader with a consistency token waits for the accounts stream (api.md, "Who is calling"). */
 const CONSISTENCY_WAIT_MS = 1_000;
 
@@ -82,10 +86,11 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   const connect = (
     applicationName: string,
     maxConnections: number,
-    { url = options.databaseUrl, idleInTransactionMs }: { url?: string; idleInTransactionMs?: number } = {},
+    { url = options.databaseUrl, idleInTransactionMs = IDLE_IN_TRANSACTION_MS } = {},
   ) =>
     connectDatabase({
       url,
+      timelineFile: options.timelineFile,
       area: "ledger",
       applicationName,
       maxConnections,
