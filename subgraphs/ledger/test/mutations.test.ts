@@ -229,6 +229,13 @@ describe("postInstructionBatch", () => {
     ]);
   });
 
+  test("refuses details that speak in the ledger's own name", async () => {
+    const { errors } = await post({ instructions: [transfer("1.00")], details: { accepted_despite: [] } });
+    expect(errors[0]?.extensions?.["fields"]).toMatchObject([
+      { path: "input.details.accepted_despite", code: "NAME_RESERVED" },
+    ]);
+  });
+
   test("is for principals with posting:write alone", async () => {
     const { errors } = await post({ instructions: [transfer("1.00")] }, ada);
     expect(errors[0]?.extensions?.["code"]).toBe("FORBIDDEN");
