@@ -7,8 +7,8 @@ import { WHOLE, type InvariantScope } from "./invariant.js";
  * The invariants of one area, in production, again and again.
  *
  *   whose turn   an advisory lock of the transaction: one process of the area at a time, and it is free when its process dies
- *   how much     all of a small area: up to `wholeUpTo` batches and events. Beyond that, what came since the last clean run of this
- *                process, at most that many; rules that cannot be bounded are then left to `florin invariants`, at a quiet hour
+ *   how much     all of a small area: up to `wholeUpTo` batches and events (about a second of one core). Beyond that, what came since
+ *                the last clean run of this process, at most `latest` of them; rules that cannot be bounded are then left to `florin invariants`, at a quiet hour
  *   how long     each rule at most `timeoutMs` in the server; what was too slow is reported, not waited for
  */
 export interface InvariantWatchOptions {
@@ -16,8 +16,10 @@ export interface InvariantWatchOptions {
   readonly area: Area;
   /** Below the database's deadline, or the deadline comes first and the whole run fails. Default 4000. */
   readonly timeoutMs?: number;
-  /** Default 1 000 000. */
+  /** Default 20 000. */
   readonly wholeUpTo?: bigint;
+  /** Default 100 000. */
+  readonly latest?: bigint;
 }
 
 export interface InvariantWatch {
@@ -28,7 +30,7 @@ export interface InvariantWatch {
 const LOCK_CLASS = 0x666c6f72; // "flor"
 
 export function createInvariantWatch(options: InvariantWatchOptions): InvariantWatch {
-  const { database, area, timeoutMs = 4_000, wholeUpTo = 1_000_000n } = options;
+  const { database, area, timeoutMs = 4_000, wholeUpTo = 20_000n, latest = 100_000n } = options;
   let clean: InvariantScope = WHOLE;
 
   async function check(tx: Transaction): Promise<InvariantReport | undefined> {
@@ -38,7 +40,7 @@ export function createInvariantWatch(options: InvariantWatchOptions): InvariantW
     if (turn?.ours !== true) return undefined;
     const head = await readHead(tx, area);
     const isSmall = head.seq <= wholeUpTo && head.position <= wholeUpTo;
-    const after = isSmall ? undefined : laterOf(clean, before(head, wholeUpTo));
+    const after = isSmall ? undefined : laterOf(clean, before(head, latest));
     const report = await findViolations(tx, { areas: [area], timeoutMs, ...(after === undefined ? {} : { after }) });
     if (report.findings.length === 0 && report.unchecked.length === 0) clean = head;
     return report;
