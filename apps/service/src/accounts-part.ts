@@ -29,7 +29,7 @@ export async function startAccountsPart(environment: AccountsEnvironment): Promi
     stops.push((deadlineMs) => bus.stop(deadlineMs));
     const { databaseUrl, timelineFile, isDemo } = environment;
     await migrateOrExplain(
-      { url: databaseUrl, description: describeDatabase(databaseUrl) },
+      { url: databaseUrl, description: describeDatabase(databaseUrl), timelineFile },
       { patienceMs: DATABASE_PATIENCE_MS, onApplied: (count) => logger.info({ count }, "migrations applied") },
     );
     const accounts = await composeAccounts(

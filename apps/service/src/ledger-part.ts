@@ -35,7 +35,7 @@ export async function startLedgerPart(environment: LedgerEnvironment): Promise<R
     });
     stops.push(viewers.stop);
     await migrateOrExplain(
-      { url: databaseUrl, description: describeDatabase(databaseUrl) },
+      { url: databaseUrl, description: describeDatabase(databaseUrl), timelineFile },
       { patienceMs: DATABASE_PATIENCE_MS, onApplied: (count) => logger.info({ count }, "migrations applied") },
     );
     const ledger = await composeLedger(

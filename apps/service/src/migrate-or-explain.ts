@@ -11,13 +11,13 @@ const LOOK_EVERY_MS = 250;
  * that is coming up. Throws StartError, without the URL's password.
  */
 export async function migrateOrExplain(
-  database: { readonly url: string; readonly description: string },
+  database: { readonly url: string; readonly description: string; readonly timelineFile?: string | undefined },
   options: { readonly patienceMs: number; readonly onApplied?: ((count: number) => void) | undefined },
 ): Promise<void> {
   const deadline = performance.now() + options.patienceMs;
   for (;;) {
     try {
-      const { applied } = await migrate(database.url);
+      const { applied } = await migrate(database.url, { timelineFile: database.timelineFile });
       if (applied.length > 0) options.onApplied?.(applied.length);
       return;
     } catch (error) {

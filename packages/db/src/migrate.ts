@@ -22,6 +22,8 @@ interface MigrationFile {
 }
 
 export interface MigrateOptions {
+  /** As in `connectDatabase`: a start is when an old primary that came back would be migrated. */
+  readonly timelineFile?: string | undefined;
   readonly onProgress?: ((migration: string) => void) | undefined;
 }
 
@@ -36,6 +38,7 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
   const files = (await Promise.all(AREAS.map(readArea))).flat();
   const database = connectDatabase({
     url,
+    timelineFile: options.timelineFile,
     applicationName: "florin-migrate",
     maxConnections: 2,
     deadlineMs: DEADLINE_MS,

@@ -10,16 +10,18 @@ const EVERY_MS = 60_000;
  */
 export function startInvariantChecks(options: {
   readonly databaseUrl: string;
+  readonly timelineFile?: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Default 60 000; 0: never. */
   readonly everyMs?: number | undefined;
 }): { stop(deadlineMs: number): Promise<void> } {
-  const { databaseUrl, clock, logger, metrics, everyMs = EVERY_MS } = options;
+  const { databaseUrl, timelineFile, clock, logger, metrics, everyMs = EVERY_MS } = options;
   if (everyMs === 0) return { stop: () => Promise.resolve() };
   const database = connectDatabase({
     url: databaseUrl,
+    timelineFile,
     area: "ledger",
     applicationName: "florin-ledger-invariants",
     maxConnections: 1,
