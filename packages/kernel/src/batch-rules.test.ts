@@ -237,12 +237,7 @@ describe("restrictions", () => {
       [withdraw("1.00"), transfer("1.00"), authorise("1.00", { clientTransactionId: "b" }), settle("100.01")],
       [deposit("1.00"), settle("100.00"), settleFinally("1.00"), release()],
     ],
-    [
-      "PREVENT_CREDITS",
-      "RESTRICTED",
-      [deposit("1.00")],
-      [withdraw("1.00"), release(), settle("40.00")],
-    ],
+    ["PREVENT_CREDITS", "RESTRICTED", [deposit("1.00")], [withdraw("1.00"), release(), settle("40.00")]],
     ["REVIEW_DEBITS", "RESTRICTED_REVIEW", [withdraw("1.00")], [deposit("1.00")]],
     ["REVIEW_CREDITS", "RESTRICTED_REVIEW", [deposit("1.00")], [withdraw("1.00")]],
     [
