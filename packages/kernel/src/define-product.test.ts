@@ -160,7 +160,10 @@ describe("what a hook reads is what it declared (FET-1)", () => {
     };
     runHook(product, "postPosting", { ...post, ...fetched, lastExecutions: { ACCRUE: OPENED } });
     expect(seen).toEqual([NOW, [], [period], OPENED]);
-    expect(runHook(product, "postPosting", post)).toMatchObject({ kind: "failed", message: expect.stringContaining("not fetched") });
+    expect(runHook(product, "postPosting", post)).toMatchObject({
+      kind: "failed",
+      message: expect.stringContaining("not fetched"),
+    });
   });
 
   test("shorthands (FET-3): a moment is an observation, a range an interval", () => {

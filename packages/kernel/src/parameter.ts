@@ -156,10 +156,15 @@ export function resolveParameters(
     };
   const parameters: Record<string, string> = {};
   for (const { name, kind, defaultValue } of product.parameters) {
-    const text = (Object.hasOwn(given, name) ? given[name] : undefined) ?? current[name] ?? defaultValue;
+    const text = ownMember(given, name) ?? ownMember(current, name) ?? defaultValue;
     const value = typeof text === "string" ? canonicalize(kind, text, currency) : undefined;
     if (value === undefined) return { refusal: refuse("PARAMETER_INVALID", `${name}: ${codecs[kind].hint}`) };
     parameters[name] = value;
   }
   return { parameters };
+}
+
+/** A name of every object (`toString`) is nothing that was sent. */
+function ownMember<T>(object: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(object, name) ? object[name] : undefined;
 }
