@@ -63,29 +63,30 @@ export class BatchDraft {
     const { legs, state, overSettled } = step;
     this.#transactions.set(clientTransactionKey(state.clientId, state.clientTransactionId), state);
     if (instruction.reverses !== undefined) this.#reversed.add(reversalKey(instruction.reverses));
-    const before = new Map<DraftAccount, AccountNets>();
-    const decided = legs.map((leg): DecidedLeg => {
+    const touched: { readonly account: DraftAccount; readonly before: AccountNets }[] = [];
+    const decided: DecidedLeg[] = [];
+    for (const leg of legs) {
       const account = this.#account(leg.accountId);
-      if (!before.has(account)) before.set(account, account.nets);
+      if (!touched.some((known) => known.account === account)) touched.push({ account, before: account.nets });
       const key = coordinateKey(leg);
       account.totals.set(key, addLeg(account.totals.get(key) ?? NO_TOTALS, leg));
       account.accountSeq += 1n;
       account.nets = netsOf(account.state, account.totals);
-      return { ...leg, ordinal: index, accountSeq: account.accountSeq, after: account.nets };
-    });
-    const { type, advice, details } = instruction;
-    for (const [account, nets] of before)
-      account.changes.push({
-        index,
-        type,
-        advice,
-        before: nets,
-        after: account.nets,
-        legs: legs.filter(({ accountId }) => accountId === account.state.accountId),
-        clientTransaction: state,
-        overSettledAmount: overSettled,
-        details,
-      });
+      decided.push(toDecided(leg, index, account));
+    }
+    for (const { account, before } of touched)
+      if (isJudged(account.state))
+        account.changes.push({
+          index,
+          type: instruction.type,
+          advice: instruction.advice,
+          before,
+          after: account.nets,
+          legs: legs.filter(({ accountId }) => accountId === account.state.accountId),
+          clientTransaction: state,
+          overSettledAmount: overSettled,
+          details: instruction.details,
+        });
     return decided;
   }
 
@@ -181,4 +182,14 @@ function observationsFor(state: AccountState, product: Product): Readonly<Record
   for (const [id, { at }] of Object.entries(reads.observations ?? {})) if (at === "LIVE") observations[id] = live;
   if (reads.balances === "latest live") observations["balances"] = live;
   return observations;
+}
+
+/** Nobody asks what happened on an account without a product and without guards. */
+function isJudged({ product, guards }: AccountState): boolean {
+  return product !== undefined || guards !== undefined;
+}
+
+function toDecided(leg: Leg, ordinal: number, { accountSeq, nets }: DraftAccount): DecidedLeg {
+  const { accountId, address, asset, denomination, phase, side, amount } = leg;
+  return { accountId, address, asset, denomination, phase, side, amount, ordinal, accountSeq, after: nets };
 }

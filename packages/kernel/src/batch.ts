@@ -89,7 +89,7 @@ class Judgement {
         key,
         broken ?? refuse(opensForLong(instruction) ? "CLIENT_TRANSACTION_EXISTS" : "CLIENT_TRANSACTION_CLOSED"),
       );
-    this.#violations.push(...refusals.map((refusal) => ({ ...refusal, instructionIndex: index })));
+    for (const { code, message } of refusals) this.#violations.push({ code, message, instructionIndex: index });
   }
 
   #plan(
@@ -117,7 +117,10 @@ class Judgement {
   }
 
   #judgeRestrictions(instruction: Instruction, index: number, legs: readonly Leg[], refusals: Refusal[]): void {
-    for (const accountId of new Set(legs.map((leg) => leg.accountId))) {
+    const restricted = new Set<Uuid>();
+    for (const { accountId } of legs)
+      if ((this.#view.accounts.get(accountId)?.restrictions?.length ?? 0) > 0) restricted.add(accountId);
+    for (const accountId of restricted) {
       const restrictions = this.#view.accounts.get(accountId)?.restrictions ?? [];
       for (const objection of judgeRestrictions(accountId, restrictions, instruction, legs, this.#batch)) {
         const { kind, code, message } = objection;

@@ -28,11 +28,8 @@ export function refuseInstruction(
   instruction: Instruction,
   transaction: ClientTransactionState | undefined,
 ): Refusal[] {
-  const refusals = [
-    ...refuseShape(view, instruction),
-    ...refusePermissions(batch, instruction),
-    ...refuseAccounts(view, batch, instruction, transaction),
-  ];
+  const refusals = refuseShape(view, instruction);
+  refusals.push(...refusePermissions(batch, instruction), ...refuseAccounts(view, batch, instruction, transaction));
   const { clientTransactionId, reverses } = instruction;
   if (clientTransactionId !== undefined && !mayTake(clientTransactionId, batch))
     refusals.push(refuse("CLIENT_TRANSACTION_RESERVED"));
@@ -54,7 +51,9 @@ function refuseShape(view: BookView, instruction: Instruction): Refusal[] {
   if (instruction.type === "CUSTOM_INSTRUCTION") return refuseCustomShape(view, instruction);
   if (!isFollowUp(instruction)) {
     const { money, asset } = instruction;
-    return [...refuseAmount(money.amount, money.currency, "MINOR"), ...refuseName(asset)];
+    const refusals = refuseAmount(money.amount, money.currency, "MINOR");
+    refusals.push(...refuseName(asset));
+    return refusals;
   }
   return refuseFollowUpAmount(instruction);
 }
@@ -90,7 +89,8 @@ function refuseCustomShape(view: BookView, { legs, fx }: CustomInstruction): Ref
     asset,
     phase,
     side,
-    ...money,
+    amount: money.amount,
+    denomination: money.currency,
   }));
   const imbalance = findImbalance(weighed);
   if (legs.length < 2 || imbalance !== undefined) refusals.push(refuse("INSTRUCTION_UNBALANCED", imbalance));
@@ -155,7 +155,7 @@ function refuseAccounts(
     refusals.push(refuse("SAME_ACCOUNT"));
   if (known.some(({ account, currency }) => currency !== undefined && account.denomination !== currency))
     refusals.push(refuse("CURRENCY_MISMATCH"));
-  return [...onceEach(refusals), ...refuseTimes(batch, accounts)];
+  return onceEach(refusals).concat(refuseTimes(batch, accounts));
 }
 
 function partiesOf(
@@ -208,7 +208,8 @@ export function isInClosedPeriod({ closedUntil }: AccountState, { valueAt }: Pro
   return closedUntil !== undefined && valueAt < closedUntil;
 }
 
-function onceEach(refusals: readonly Refusal[]): Refusal[] {
+function onceEach(refusals: Refusal[]): Refusal[] {
+  if (refusals.length < 2) return refusals;
   return refusals.filter(({ code }, place) => refusals.findIndex((other) => other.code === code) === place);
 }
 
