@@ -35,6 +35,7 @@ export * from "./restriction-type.js";
 export * from "./restriction.js";
 export * from "./reversal.js";
 export * from "./rounding.js";
+export * from "./suspense.js";
 export * from "./timeseries.js";
 export * from "./transaction-id.js";
 export * from "./zoned-time.js";

@@ -177,8 +177,12 @@ function assertAgree(model: ReferenceModel, { view }: Real): void {
   }
 }
 
-/** At a life's end: balances are the fold of what was booked, and sequences have no gap. */
+/** At a life's end: debits are credits in each phase, balances are the fold of what was booked, sequences have no gap. */
 function assertBooked({ view, legs }: Real): void {
+  const sums = new Map<string, bigint>();
+  for (const { phase, side, amount } of legs)
+    sums.set(phase, (sums.get(phase) ?? 0n) + (side === "DEBIT" ? amount : -amount));
+  for (const [phase, sum] of sums) expect([phase, sum]).toEqual([phase, 0n]); // INV-1
   for (const state of view.accounts.values()) {
     const own = legs.filter((leg) => leg.accountId === state.accountId);
     expect(own.map(({ accountSeq }) => accountSeq)).toEqual(own.map((_, place) => BigInt(place + 1))); // INV-4
