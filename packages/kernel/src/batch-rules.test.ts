@@ -1,33 +1,24 @@
 import {
-  account,
   ADA,
   at,
   authorise,
   BO,
-  CASH,
   codesOf,
   decide,
   deposit,
   dollars,
-  EUR,
   FEES,
-  id,
   money,
   newView,
   NOBODY,
   NOW,
   OPENED,
-  release,
   settle,
-  settleFinally,
   shows,
-  transfer,
-  TXN,
   USD,
-  viewOf,
   withdraw,
 } from "../test/book-fixture.js";
-import type { AccountState, BookView } from "./book-view.js";
+import type { AccountState } from "./book-view.js";
 import { defineProduct } from "./define-product.js";
 import { MAX_CASCADE_DEPTH } from "./hook.js";
 import type { CustomInstruction, InstructedLeg, Instruction, Side } from "./instruction.js";
@@ -57,132 +48,9 @@ const custom = (legs: readonly InstructedLeg[], more: Partial<CustomInstruction>
 const may = (...permissions: readonly string[]) => ({ permissions: new Set(permissions) });
 const terms = { code: "plain", name: "Plain", version: "1", tside: "LIABILITY", parameters: {} } as const;
 
-describe("custom instructions (§2.3)", () => {
-  const move = (more: Partial<InstructedLeg> = {}) => [
-    leg("DEBIT", CASH, "5.00", more),
-    leg("CREDIT", ADA, "5.00", more),
-  ];
-
-  test("any legs that balance; the client transaction groups and stays open", () => {
-    const view = newView();
-    const three = [leg("DEBIT", CASH, "5.00"), leg("CREDIT", ADA, "4.00"), leg("CREDIT", BO, "1.00")];
-    expect(decide(view, [custom(three, { clientTransactionId: TXN })]).kind).toBe("accepted");
-    expect(decide(view, [custom(move(), { clientTransactionId: TXN })])).toMatchObject({
-      clientTransactions: [{ kind: "CUSTOM", status: "OPEN_CUSTOM", isFinal: false }],
-    });
-    expect([shows(view, ADA), shows(view, BO)]).toEqual(["9.00 0.00 0.00 9.00", "1.00 0.00 0.00 1.00"]);
-    expect(codesOf(decide(view, [settle("1.00")]))).toEqual([["CLIENT_TRANSACTION_MISMATCH", 0]]);
-    expect(codesOf(decide(view, [authorise("1.00")]))).toEqual([["CLIENT_TRANSACTION_EXISTS", 0]]);
-  });
-
-  test("it joins no hold, and nothing that is closed (CT-2, CT-5)", () => {
-    const view = newView();
-    decide(view, [deposit("10.00"), authorise("5.00")]);
-    expect(codesOf(decide(view, [custom(move(), { clientTransactionId: TXN })]))).toEqual([
-      ["CLIENT_TRANSACTION_MISMATCH", 0],
-    ]);
-    decide(view, [release()]);
-    expect(codesOf(decide(view, [custom(move(), { clientTransactionId: TXN })]))).toEqual([
-      ["CLIENT_TRANSACTION_CLOSED", 0],
-    ]);
-  });
-
-  test.each<[string, readonly InstructedLeg[], string]>([
-    ["nothing", [], "INSTRUCTION_UNBALANCED"],
-    ["one leg", [leg("DEBIT", CASH, "5.00")], "INSTRUCTION_UNBALANCED"],
-    ["sides that differ (INV-1)", [leg("DEBIT", CASH, "5.00"), leg("CREDIT", ADA, "4.99")], "INSTRUCTION_UNBALANCED"],
-    [
-      "sides that balance only across assets (INV-1)",
-      [leg("DEBIT", CASH, "5.00", { asset: "GOLD" }), leg("CREDIT", ADA, "5.00")],
-      "INSTRUCTION_UNBALANCED",
-    ],
-    ["an amount of zero (PI-6)", [leg("DEBIT", CASH, "0.00"), leg("CREDIT", ADA, "0.00")], "AMOUNT_NOT_POSITIVE"],
-    [
-      "a name that is none",
-      [leg("DEBIT", CASH, "5.00", { asset: "a|b" }), leg("CREDIT", ADA, "5.00", { asset: "a|b" })],
-      "ADDRESS_INVALID",
-    ],
-    ["an account that is not there", [leg("DEBIT", NOBODY, "5.00"), leg("CREDIT", ADA, "5.00")], "ACCOUNT_NOT_FOUND"],
-    ["a reference that named none", [leg("DEBIT", undefined, "5.00"), leg("CREDIT", ADA, "5.00")], "ACCOUNT_NOT_FOUND"],
-    [
-      "digits that DEFAULT does not take (MON-2)",
-      [leg("DEBIT", CASH, "0.001"), leg("CREDIT", ADA, "0.001")],
-      "AMOUNT_SCALE",
-    ],
-  ])("refuses %s", (_what, legs, code) => {
-    expect(codesOf(decide(newView(), [custom(legs)]))[0]).toEqual([code, 0]);
-  });
-
-  test("other addresses and pending phases need their permissions (§2.0, §2.3)", () => {
-    const pocket = [leg("DEBIT", ADA, "1.00"), leg("CREDIT", ADA, "1.00", { address: "POCKET" })];
-    const view = newView();
-    decide(view, [deposit("5.00")]);
-    expect(codesOf(decide(view, [custom(pocket)]))).toEqual([["ADDRESS_NOT_PERMITTED", 0]]);
-    expect(decide(view, [custom(pocket)], may("posting.address")).kind).toBe("accepted");
-    expect(shows(view)).toBe("4.00 0.00 0.00 4.00");
-    expect(codesOf(decide(view, [custom(move({ phase: "PENDING_IN" }))]))).toEqual([["PENDING_NOT_PERMITTED", 0]]);
-    expect(decide(view, [custom(move({ phase: "PENDING_IN" }))], may("posting.custom.pending")).kind).toBe("accepted");
-  });
-
-  test("MON-2: an INTERNAL address of a product, or of an internal account, takes all digits", () => {
-    const accruing = defineProduct({ ...terms, addresses: { ACCRUED: "INTERNAL" }, hooks: () => ({}) });
-    const accrual = [
-      leg("DEBIT", FEES, "0.0000001", { address: "PAYABLE" }),
-      leg("CREDIT", ADA, "0.0000001", { address: "ACCRUED" }),
-    ];
-    const view = newView({ product: accruing });
-    expect(codesOf(decide(view, [custom(accrual)], may("posting.address")))).toEqual([["AMOUNT_SCALE", 0]]);
-    view.accounts.set(FEES, { ...view.accounts.get(FEES)!, addressScales: { PAYABLE: "INTERNAL" } });
-    expect(decide(view, [custom(accrual)], may("posting.address")).kind).toBe("accepted");
-  });
-
-  describe("MON-4: an exchange is one custom instruction that balances in each denomination", () => {
-    const [POSITION_USD, POSITION_EUR, BO_EUR] = [id(20), id(21), id(22)];
-    const exchangeView = (): BookView => {
-      const view = viewOf(
-        account(ADA),
-        account(BO_EUR, { denomination: EUR }),
-        account(CASH, { tside: "ASSET", product: undefined }),
-        account(POSITION_USD, { product: undefined }),
-        account(POSITION_EUR, { product: undefined, denomination: EUR }),
-      );
-      decide(view, [deposit("100.00")]);
-      return view;
-    };
-    const four = [
-      leg("DEBIT", ADA, "11.00"),
-      leg("CREDIT", POSITION_USD, "11.00"),
-      leg("DEBIT", POSITION_EUR, "0.00", { money: money("10.00", EUR) }),
-      leg("CREDIT", BO_EUR, "0.00", { money: money("10.00", EUR) }),
-    ];
-    const fx = { rate: "1.1", rateSource: "ECB", rateTimestamp: "2026-01-31T15:00:00Z" };
-
-    test("with its rate it goes through", () => {
-      expect(decide(exchangeView(), [custom(four, { fx })]).kind).toBe("accepted");
-    });
-    test.each([
-      ["no rate", undefined],
-      ["a rate of zero", { ...fx, rate: "0.0" }],
-      ["a negative rate", { ...fx, rate: "-1" }],
-      ["no source", { ...fx, rateSource: "" }],
-      ["no time", { ...fx, rateTimestamp: "yesterday" }],
-    ])("%s", (_what, record) => {
-      expect(codesOf(decide(exchangeView(), [custom(four, { fx: record })]))).toEqual([["FX_RECORD_INVALID", 0]]);
-    });
-    test("a rate where nothing is exchanged is a mistake too", () => {
-      expect(codesOf(decide(newView(), [custom(move(), { fx })]))).toEqual([["FX_RECORD_INVALID", 0]]);
-    });
-    test("across denominations nothing balances", () => {
-      const legs = [leg("DEBIT", ADA, "10.00"), leg("CREDIT", BO_EUR, "0", { money: money("10.00", EUR) })];
-      expect(codesOf(decide(exchangeView(), [custom(legs, { fx })]))).toEqual([["INSTRUCTION_UNBALANCED", 0]]);
-    });
-    test("no other instruction changes money", () => {
-      expect(codesOf(decide(exchangeView(), [transfer("1.00", { counterparty: BO_EUR })]))).toEqual([
-        ["CURRENCY_MISMATCH", 0],
-      ]);
-    });
-  });
-});
+function restriction(type: Restriction["type"], more: Partial<Restriction> = {}): Restriction {
+  return { code: "COURT_ORDER", version: "1", level: "ACCOUNT", type, from: OPENED, ...more };
+}
 
 describe("PIB-2: every violation, in order of precedence", () => {
   test("shape, permission, account, restriction, client transaction, product", () => {
@@ -215,96 +83,6 @@ describe("PIB-2: every violation, in order of precedence", () => {
   test("the list of codes has no code twice, and each has a remedy", () => {
     expect(new Set(refusalCodes).size).toBe(refusalCodes.length);
     for (const code of refusalCodes) expect(refuse(code, "this one").message).toMatch(/\. .+\. \(this one\)$/);
-  });
-});
-
-function restriction(type: Restriction["type"], more: Partial<Restriction> = {}): Restriction {
-  return { code: "COURT_ORDER", version: "1", level: "ACCOUNT", type, from: OPENED, ...more };
-}
-
-describe("restrictions", () => {
-  const restricted = (...restrictions: readonly Restriction[]): BookView => {
-    const view = newView();
-    decide(view, [deposit("500.00"), authorise("100.00")]);
-    view.accounts.set(ADA, { ...view.accounts.get(ADA)!, restrictions });
-    return view;
-  };
-
-  test.each<[Restriction["type"], string, readonly Instruction[], readonly Instruction[]]>([
-    [
-      "PREVENT_DEBITS",
-      "RESTRICTED",
-      [withdraw("1.00"), transfer("1.00"), authorise("1.00", { clientTransactionId: "b" }), settle("100.01")],
-      [deposit("1.00"), settle("100.00"), settleFinally("1.00"), release()],
-    ],
-    ["PREVENT_CREDITS", "RESTRICTED", [deposit("1.00")], [withdraw("1.00"), release(), settle("40.00")]],
-    ["REVIEW_DEBITS", "RESTRICTED_REVIEW", [withdraw("1.00")], [deposit("1.00")]],
-    ["REVIEW_CREDITS", "RESTRICTED_REVIEW", [deposit("1.00")], [withdraw("1.00")]],
-    [
-      "LIMIT_DEBITS",
-      "RESTRICTION_LIMIT",
-      [withdraw("50.01"), settle("150.01")],
-      [withdraw("50.00"), settle("150.00"), deposit("99.00")],
-    ],
-    ["LIMIT_CREDITS", "RESTRICTION_LIMIT", [deposit("50.01")], [deposit("50.00"), withdraw("99.00")]],
-    ["PREVENT_CLOSURE", "", [], [deposit("1.00"), withdraw("1.00")]],
-  ])("RES-1: %s", (type, code, refusedOnes, taken) => {
-    const rule = restriction(type, { limit: dollars("50.00") });
-    for (const instruction of refusedOnes)
-      expect(codesOf(decide(restricted(rule), [instruction]))).toEqual([[code, 0]]);
-    for (const instruction of taken) expect(codesOf(decide(restricted(rule), [instruction]))).toEqual([]);
-  });
-
-  test("RES-1: a payment device's restriction is for what comes from that device", () => {
-    const rule = restriction("PREVENT_DEBITS", { level: "PAYMENT_DEVICE", paymentDevice: "card-7" });
-    expect(decide(restricted(rule), [withdraw("1.00")]).kind).toBe("accepted");
-    expect(decide(restricted(rule), [withdraw("1.00", { paymentDevice: "card-8" })]).kind).toBe("accepted");
-    expect(codesOf(decide(restricted(rule), [withdraw("1.00", { paymentDevice: "card-7" })]))).toEqual([
-      ["RESTRICTED", 0],
-    ]);
-  });
-
-  test("RES-2: it holds when it holds at the value time or at the booking time, from its start to before its end", () => {
-    const backdated = { valueAt: at(1_500n), bookedAt: NOW };
-    const holds = (from: bigint, to?: bigint) =>
-      decide(
-        restricted(restriction("PREVENT_DEBITS", { from: at(from), to: to === undefined ? undefined : at(to) })),
-        [withdraw("1.00")],
-        backdated,
-      ).kind === "rejected";
-    expect([holds(1_400n, 1_501n), holds(1_400n, 1_500n), holds(1_500n, 1_501n)]).toEqual([true, false, true]);
-    expect([holds(1_501n, 2_000n), holds(2_000n), holds(2_001n), holds(1_501n, 2_001n)]).toEqual([
-      false,
-      true,
-      false,
-      true,
-    ]);
-  });
-
-  test("RES-2: an exemption lets through what has all its details", () => {
-    const rule = restriction("PREVENT_DEBITS", { exemptions: [{ purpose: "TAX", year: 2026 }, {}] });
-    const details = (given: Instruction["details"]) => [withdraw("1.00", { details: given })];
-    expect(decide(restricted(rule), details({ purpose: "TAX", year: 2026, note: "x" })).kind).toBe("accepted");
-    for (const given of [{ purpose: "TAX" }, { purpose: "RENT", year: 2026 }, "TAX", ["TAX"], null, undefined])
-      expect(decide(restricted(rule), details(given)).kind).toBe("rejected");
-  });
-
-  test("RES-3: an override needs its permission and lifts its own type only", () => {
-    const both = [restriction("PREVENT_DEBITS"), restriction("REVIEW_DEBITS")];
-    const overriding = [withdraw("1.00", { overrideRestrictions: ["PREVENT_DEBITS"] })];
-    expect(codesOf(decide(restricted(...both), overriding))).toEqual([["OVERRIDE_NOT_PERMITTED", 0]]);
-    expect(codesOf(decide(restricted(...both), overriding, may("posting.override.PREVENT_DEBITS")))).toEqual([
-      ["RESTRICTED_REVIEW", 0],
-    ]);
-    expect(decide(restricted(both[0]!), overriding, may("posting.override.PREVENT_DEBITS")).kind).toBe("accepted");
-  });
-
-  test("PI-4: an advice passes a limit with a note, and no other restriction", () => {
-    const advice = withdraw("60.00", { advice: true });
-    expect(decide(restricted(restriction("LIMIT_DEBITS", { limit: dollars("50.00") })), [advice])).toMatchObject({
-      acceptedDespite: [{ instructionIndex: 0, code: "RESTRICTION_LIMIT" }],
-    });
-    expect(codesOf(decide(restricted(restriction("PREVENT_DEBITS")), [advice]))).toEqual([["RESTRICTED", 0]]);
   });
 });
 

@@ -302,6 +302,8 @@ describe("CT-6: expiry", () => {
 
   test("at its time, not a microsecond before, the system releases it; nobody may object", () => {
     const view = expiring();
+    expect(planExpiries(view.clientTransactions.values(), early.bookedAt)).toEqual([]);
+    expect(planExpiries(view.clientTransactions.values(), due.bookedAt)).toHaveLength(1);
     expect(codesOf(decide(view, [release()], { ...early, origin: "EXPIRY" }))).toEqual([
       ["CLIENT_TRANSACTION_NOT_EXPIRED", 0],
     ]);
@@ -333,18 +335,17 @@ describe("CT-6: expiry", () => {
 
   test("what is due comes in order of expiry, and what is closed or not due does not come", () => {
     const view = funded();
+    const lasts: Record<string, bigint> = { c: 3n, d: 2n, a: 2n, e: 2n, b: 2n, later: DAY, closed: 1n };
     decide(
       view,
-      (["c", "a", "b", "later", "closed"] as const).map((name, place) =>
-        authorise("1.00", {
-          clientTransactionId: name,
-          expiresAfterMicros: name === "later" ? DAY : BigInt([3, 2, 2][place] ?? 1),
-        }),
+      Object.entries(lasts).map(([clientTransactionId, expiresAfterMicros]) =>
+        authorise("1.00", { clientTransactionId, expiresAfterMicros }),
       ),
     );
+    decide(view, [authorise("1.00", { expiresAfterMicros: 2n })], { clientId: "another" });
     decide(view, [release({ clientTransactionId: "closed" })]);
     const found = planExpiries(view.clientTransactions.values(), at(NOW + 10n));
-    expect(found.map(({ instruction }) => instruction.clientTransactionId)).toEqual(["a", "b", "c"]);
+    expect(found.map(({ instruction }) => instruction.clientTransactionId)).toEqual([TXN, "a", "b", "d", "e", "c"]);
     for (const { clientId, instruction } of found) {
       const times = { bookedAt: at(NOW + 10n), valueAt: NOW };
       expect(decide(view, [instruction], { ...times, clientId, origin: "EXPIRY" }).kind).toBe("accepted");

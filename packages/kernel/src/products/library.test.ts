@@ -9,6 +9,7 @@ import {
   decide,
   deposit,
   dollars,
+  expectIn,
   FEES,
   id,
   NOW,
@@ -214,10 +215,14 @@ describe("term deposit", () => {
   test("money comes in before the window closes and goes out when the term is over, to the microsecond", () => {
     const view = deposited();
     expect(codesOf(decide(view, [deposit("100.00")], day(7n, -1n)))).toEqual([]);
+    expect(codesOf(decide(view, [expectIn("9.00", { clientTransactionId: "in" })], day(7n, -1n)))).toEqual([]);
     expect(codesOf(decide(view, [deposit("1.00")], day(7n)))).toEqual([["CONTRACT_REJECTED", 0]]);
+    expect(codesOf(decide(view, [expectIn("1.00")], day(7n)))).toEqual([["CONTRACT_REJECTED", 0]]);
+    expect(codesOf(decide(view, [settle(undefined, { clientTransactionId: "in" })], day(8n)))).toEqual([]);
+    expect(codesOf(decide(view, [withdraw("9.00", { advice: true })], day(8n)))).toEqual([["CONTRACT_REJECTED", 0]]);
     expect(codesOf(decide(view, [withdraw("1.00")], day(30n, -1n)))).toEqual([["CONTRACT_REJECTED", 0]]);
     expect(codesOf(decide(view, [authorise("1.00")], day(8n)))).toEqual([["CONTRACT_REJECTED", 0]]);
-    expect(codesOf(decide(view, [withdraw("100.01")], day(30n)))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
+    expect(codesOf(decide(view, [withdraw("109.01")], day(30n)))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
     expect(codesOf(decide(view, [withdraw("100.00")], day(30n)))).toEqual([]);
   });
 
