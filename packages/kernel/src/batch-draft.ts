@@ -52,7 +52,9 @@ export class BatchDraft {
   isReversed({ reverses }: Instruction): boolean {
     if (reverses === undefined) return false;
     const key = reversalKey(reverses);
-    return this.#reversed.has(key) || this.#view.reversed?.has(key) === true;
+    const { reversed } = this.#view;
+    if (reversed === undefined) throw new Error(`whether ${key} was reversed was not read before deciding`);
+    return this.#reversed.has(key) || reversed.has(key);
   }
 
   apply(

@@ -176,6 +176,10 @@ describe("value time", () => {
     expect(codesOf(decide(withHistory(strict), [withdraw("20.01")], { valueAt: at(1_200n) }))).toEqual([
       ["INTERMEDIATE_NEGATIVE", 0],
     ]);
+    const later = [deposit("1.00", { target: BO }), withdraw("20.01")];
+    expect(codesOf(decide(withHistory(strict), later, { valueAt: at(1_200n) }))).toEqual([
+      ["INTERMEDIATE_NEGATIVE", 1],
+    ]);
     expect(decide(withHistory(strict), [deposit("1.00")], { valueAt: at(1_200n) }).kind).toBe("accepted");
   });
 });

@@ -57,7 +57,7 @@ export interface BookView {
   readonly accounts: Map<Uuid, AccountState>;
   /** By `clientTransactionKey`: every one that the batches name and that exists, read under its lock (CT-3). */
   readonly clientTransactions: Map<string, ClientTransactionState>;
-  /** `reversalKey` of every instruction that the batches reverse and that was reversed before (T-8). Absent: none. */
+  /** `reversalKey` of every instruction that the batches reverse and that was reversed before (T-8). Absent: no batch reverses. */
   readonly reversed?: Set<string> | undefined;
 }
 

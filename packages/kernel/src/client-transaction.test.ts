@@ -231,6 +231,16 @@ describe("the life of a client transaction (§2.4)", () => {
       ]);
   });
 
+  test("CT-1: a hold that was opened without an id is followed up by the one it got", () => {
+    const view = funded();
+    const opener = decide(view, [authorise("1.00", { clientTransactionId: undefined })]);
+    if (opener.kind === "rejected") throw new Error("refused");
+    const [clientTransactionId] = opener.clientTransactionIds;
+    expect(clientTransactionId).toMatch(/^op_\d+:0$/);
+    expect(opener.effects).toMatchObject([{ clientTransactionId, isConverted: false }]);
+    expect(decide(view, [settle(undefined, { clientTransactionId })]).kind).toBe("accepted");
+  });
+
   test.each([
     ["the same again", { target: ADA, counterparty: CASH, asset: "COMMERCIAL_BANK_MONEY" }, []],
     ["another target", { target: BO }, [["CLIENT_TRANSACTION_MISMATCH", 0]]],

@@ -31,7 +31,7 @@ export function refuseInstruction(
   const refusals = refuseShape(view, instruction);
   refusals.push(...refusePermissions(batch, instruction), ...refuseAccounts(view, batch, instruction, transaction));
   const { clientTransactionId, reverses } = instruction;
-  if (clientTransactionId !== undefined && !mayTake(clientTransactionId, batch))
+  if (clientTransactionId !== undefined && !isFollowUp(instruction) && !mayTake(clientTransactionId, batch))
     refusals.push(refuse("CLIENT_TRANSACTION_RESERVED"));
   if (batch.origin === "EXPIRY" && instruction.type !== "RELEASE")
     throw new Error(`a batch of origin EXPIRY holds releases, not ${instruction.type}`);
@@ -41,9 +41,11 @@ export function refuseInstruction(
   return refusals;
 }
 
-/** CT-1: ids that are made here must stay free, or somebody could take the one that a later operation is going to be given. */
+/**
+ * CT-1: ids that are made here must stay free, or somebody could take the one that a later operation is going to be given. What was
+ * opened without an id may be followed up by the one it got.
+ */
 function mayTake(clientTransactionId: string, { origin }: ProposedBatch): boolean {
-  if (origin === "EXPIRY") return true;
   return !clientTransactionId.startsWith("op_") && (origin === "CONTRACT" || !clientTransactionId.startsWith("hook_"));
 }
 

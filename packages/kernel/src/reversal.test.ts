@@ -109,6 +109,11 @@ describe("T-8: what was booked is taken back by a new batch", () => {
     });
   });
 
+  test("a view that does not say what was reversed cannot be decided over", () => {
+    const { instructions } = planned(planReversal(book(newView(), [deposit("9.00")]), how));
+    expect(() => decide({ ...newView(), reversed: undefined }, instructions)).toThrow(/not read/);
+  });
+
   test("what belongs to a hold, and a reversal itself, is not reversed", () => {
     const view = newView();
     const hold = book(view, [deposit("20.00"), authorise("9.00"), settle("4.00")]);
