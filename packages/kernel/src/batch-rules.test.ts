@@ -1,5 +1,6 @@
 import {
   ADA,
+  adjust,
   at,
   authorise,
   BO,
@@ -7,12 +8,14 @@ import {
   decide,
   deposit,
   dollars,
+  expectIn,
   FEES,
   money,
   newView,
   NOBODY,
   NOW,
   OPENED,
+  release,
   settle,
   shows,
   USD,
@@ -70,6 +73,14 @@ describe("PIB-2: every violation, in order of precedence", () => {
       ["RESTRICTED", 2],
       ["CLIENT_TRANSACTION_NOT_FOUND", 1],
       ["INSUFFICIENT_FUNDS", 0],
+    ]);
+  });
+
+  test("of one code, in the order of the list", () => {
+    const instructions = [deposit("0.50"), withdraw("1.00", { target: BO }), withdraw("1.00")];
+    expect(codesOf(decide(newView(), instructions))).toEqual([
+      ["INSUFFICIENT_FUNDS", 1],
+      ["INSUFFICIENT_FUNDS", 2],
     ]);
   });
 
@@ -297,4 +308,70 @@ test("FLAG-1: prePosting sees flags and parameters as of the value time", () => 
     [true, dollars("3.00")],
     [false, dollars("3.00")],
   ]);
+});
+
+describe("what prePosting is given", () => {
+  const judging = (hooks: Parameters<typeof defineProduct<typeof terms.parameters>>[0]["hooks"]) =>
+    newView({ product: defineProduct({ ...terms, hooks }) });
+
+  test("LIVE observations are of before the batch; others were read before, and one that was not refuses (BAL-1, FET-6)", () => {
+    const seen: bigint[] = [];
+    const view = judging((on) => ({
+      prePosting: on.prePosting({ balances: "latest live" }, ({ balances }) => {
+        seen.push(balances.net());
+        return [];
+      }),
+    }));
+    decide(view, [deposit("5.00"), deposit("1.00")]);
+    decide(view, [deposit("2.00")]);
+    expect(seen).toEqual([0n, dollars("6.00")]);
+
+    const dated = judging((on) => ({
+      prePosting: on.prePosting({ observations: { then: { at: "EFFECTIVE" }, now: { at: "LIVE" } } }, (input) => {
+        seen.push(input.observations.then.net(), input.observations.now.net());
+        return [];
+      }),
+    }));
+    expect(codesOf(decide(dated, [deposit("1.00")]))).toEqual([["CONTRACT_ERROR", 0]]);
+    const key = "DEFAULT|COMMERCIAL_BANK_MONEY|USD|COMMITTED";
+    const then = { [key]: { totalDebit: dollars("0.00"), totalCredit: dollars("9.00") } };
+    dated.accounts.set(ADA, { ...dated.accounts.get(ADA)!, observations: { then } });
+    expect(codesOf(decide(dated, [deposit("1.00")]))).toEqual([]);
+    expect(seen.slice(2)).toEqual([dollars("9.00"), 0n]);
+  });
+
+  test("PI-5: an objection for funds counts for what takes money, and not for what lowers a hold or comes in", () => {
+    const view = judging((on) => ({
+      prePosting: on.prePosting({}, ({ instructions }) =>
+        instructions.map(({ index }) => ({ instructionIndex: index, kind: "funds", ...refuse("INSUFFICIENT_FUNDS") })),
+      ),
+    }));
+    const advised = { advice: true };
+    decide(view, [authorise("50.00", advised), expectIn("50.00", { ...advised, clientTransactionId: "in" })]);
+    const into = { clientTransactionId: "in" };
+    for (const taken of [adjust("-1.00"), adjust("-1.00", into), settle("1.00", into), release(into), release()])
+      expect(codesOf(decide({ ...view, clientTransactions: new Map(view.clientTransactions) }, [taken]))).toEqual([]);
+    for (const refused of [
+      adjust("1.00"),
+      adjust("1.00", into),
+      settle("1.00"),
+      deposit("1.00"),
+      expectIn("1.00", { clientTransactionId: "b" }),
+    ])
+      expect(codesOf(decide({ ...view, clientTransactions: new Map(view.clientTransactions) }, [refused]))).toEqual([
+        ["INSUFFICIENT_FUNDS", 0],
+      ]);
+  });
+
+  test("an objection of a rule counts for all of them", () => {
+    const view = judging((on) => ({
+      prePosting: on.prePosting({}, ({ instructions }) =>
+        instructions
+          .filter(({ type }) => type === "RELEASE")
+          .map(({ index }) => ({ instructionIndex: index, kind: "rule", ...refuse("CONTRACT_REJECTED") })),
+      ),
+    }));
+    decide(view, [authorise("5.00")]);
+    expect(codesOf(decide(view, [release()]))).toEqual([["CONTRACT_REJECTED", 0]]);
+  });
 });

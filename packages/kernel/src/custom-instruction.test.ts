@@ -62,6 +62,13 @@ describe("custom instructions (§2.3)", () => {
     expect(codesOf(decide(view, [authorise("1.00")]))).toEqual([["CLIENT_TRANSACTION_EXISTS", 0]]);
   });
 
+  test("what is left out is DEFAULT, COMMERCIAL_BANK_MONEY and COMMITTED", () => {
+    const said = { address: "DEFAULT", asset: "COMMERCIAL_BANK_MONEY", phase: "COMMITTED" } as const;
+    expect(
+      codesOf(decide(newView(), [custom([leg("DEBIT", CASH, "5.00", said), leg("CREDIT", ADA, "5.00")])])),
+    ).toEqual([]);
+  });
+
   test("it joins no hold, and nothing that is closed (CT-2, CT-5)", () => {
     const view = newView();
     decide(view, [deposit("10.00"), authorise("5.00")]);

@@ -42,6 +42,11 @@ describe("local time", () => {
     });
   });
 
+  test("whole seconds before 1970", () => {
+    expect(toLocalTime(instant("1969-12-31T23:59:58Z"), "UTC")).toMatchObject({ second: 58, micros: 0 });
+    expect(show(fromLocalTime(local("1969-12-31T23:59:58"), "UTC"))).toBe("1969-12-31T23:59:58Z");
+  });
+
   test("a zone that does not exist throws", () => {
     expect(() => toLocalTime(instant("2026-01-01T00:00:00Z"), "Mars/Olympus")).toThrow();
   });
