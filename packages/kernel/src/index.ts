@@ -12,6 +12,7 @@ export * from "./data-requirement.js";
 export * from "./define-product.js";
 export * from "./event.js";
 export * from "./exact-json.js";
+export * from "./fetch-plan.js";
 export * from "./hook-execution.js";
 export * from "./hook.js";
 export * from "./ids.js";
