@@ -1,5 +1,5 @@
 import { at } from "../test/book-fixture.js";
-import { isWithin, parametersAt, raisedFlags, valueAt, type Timeseries } from "./timeseries.js";
+import { isWithin, parametersAt, raisedFlags, findValueAt, type Timeseries } from "./timeseries.js";
 
 describe("FLAG-1: values hold [from, to) on value time, and their insertion is kept", () => {
   const rates: Timeseries<string> = [
@@ -19,7 +19,7 @@ describe("FLAG-1: values hold [from, to) on value time, and their insertion is k
     [25n, 199n, "1"],
     [25n, 99n, undefined],
   ])("at %s, as known at %s: %s", (value, known, expected) => {
-    expect(valueAt(rates, at(value), known === undefined ? undefined : at(known))).toBe(expected);
+    expect(findValueAt(rates, at(value), known === undefined ? undefined : at(known))).toBe(expected);
   });
 
   test("a window has its start and not its end", () => {

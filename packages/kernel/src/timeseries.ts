@@ -17,7 +17,7 @@ export interface TimeseriesEntry<T> {
 export type Timeseries<T> = readonly TimeseriesEntry<T>[];
 
 /** The value at a value time, as it was known at an insertion time (absent: as it is known now). undefined: none was told. */
-export function valueAt<T>(series: Timeseries<T>, at: Instant, knownAt?: Instant): T | undefined {
+export function findValueAt<T>(series: Timeseries<T>, at: Instant, knownAt?: Instant): T | undefined {
   for (let place = series.length - 1; place >= 0; place -= 1) {
     const entry = series[place]!;
     if (knownAt !== undefined && entry.insertedAt > knownAt) continue;
@@ -38,7 +38,7 @@ export function raisedFlags(
   knownAt?: Instant,
 ): readonly string[] {
   return Object.keys(flags)
-    .filter((name) => valueAt(flags[name]!, at, knownAt) === true)
+    .filter((name) => findValueAt(flags[name]!, at, knownAt) === true)
     .sort();
 }
 
@@ -61,7 +61,7 @@ export function parametersAt(
   const values: Record<string, string> = {};
   for (const name of [...names].sort()) {
     const value =
-      valueAt(instance[name] ?? [], at, knownAt) ?? valueAt(template[name] ?? [], at, knownAt) ?? current[name];
+      findValueAt(instance[name] ?? [], at, knownAt) ?? findValueAt(template[name] ?? [], at, knownAt) ?? current[name];
     if (value !== undefined) values[name] = value;
   }
   return values;
