@@ -152,6 +152,11 @@ describe("the legs of each follow-up (§2.3), outbound and inbound", () => {
   });
 });
 
+test("a hold lies between a customer and an internal account: its mirror would be money that another customer can spend", () => {
+  for (const instruction of [authorise("1.00", { counterparty: BO }), expectIn("1.00", { counterparty: BO })])
+    expect(codesOf(decide(funded(), [instruction]))).toEqual([["COUNTERPARTY_NOT_INTERNAL", 0]]);
+});
+
 test("PI-1: a hard settlement leaves the same committed balances as authorise and settle", () => {
   const [hard, soft] = [funded(), funded()];
   decide(hard, [withdraw("70.00")]);
@@ -367,7 +372,10 @@ describe("CT-6: expiry", () => {
     const view = expiring();
     view.accounts.set(ADA, { ...view.accounts.get(ADA)!, status: "PENDING_CLOSURE" });
     expect(codesOf(decide(view, [deposit("1.00")]))).toEqual([["ACCOUNT_NOT_OPEN", 0]]);
-    expect(decide(view, [settleFinally("1.00")]).kind).toBe("accepted");
+    expect(codesOf(decide(view, [adjust("1.00")]))).toEqual([["ACCOUNT_NOT_OPEN", 0]]);
+    expect(decide(view, [settle("1.00")]).kind).toBe("accepted");
+    expect(decide(view, [release()]).kind).toBe("accepted");
+    expect(shows(view)).toBe("499.00 0.00 0.00 499.00");
   });
 });
 

@@ -56,6 +56,7 @@ describe("custom instructions (§2.3)", () => {
     expect(decide(view, [custom(three, { clientTransactionId: TXN })]).kind).toBe("accepted");
     expect(decide(view, [custom(move(), { clientTransactionId: TXN })])).toMatchObject({
       clientTransactions: [{ kind: "CUSTOM", status: "OPEN_CUSTOM", isFinal: false }],
+      effects: [{ clientTransactionId: TXN, isConverted: false }],
     });
     expect([shows(view, ADA), shows(view, BO)]).toEqual(["9.00 0.00 0.00 9.00", "1.00 0.00 0.00 1.00"]);
     expect(codesOf(decide(view, [settle("1.00")]))).toEqual([["CLIENT_TRANSACTION_MISMATCH", 0]]);

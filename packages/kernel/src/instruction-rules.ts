@@ -155,6 +155,8 @@ function refuseAccounts(
   if (accounts.some((account) => !isOpenFor(account, instruction, batch))) refusals.push(refuse("ACCOUNT_NOT_OPEN"));
   if (instruction.type !== "CUSTOM_INSTRUCTION" && accounts.length === 2 && accounts[0] === accounts[1])
     refusals.push(refuse("SAME_ACCOUNT"));
+  if (isAuthorisation(instruction) && parties[1]?.account?.product !== undefined)
+    refusals.push(refuse("COUNTERPARTY_NOT_INTERNAL"));
   if (known.some(({ account, currency }) => currency !== undefined && account.denomination !== currency))
     refusals.push(refuse("CURRENCY_MISMATCH"));
   return onceEach(refusals).concat(refuseTimes(batch, accounts));
@@ -188,10 +190,19 @@ function toParty(account: AccountState | undefined, money: Money | undefined): P
   return { account, currency: money?.currency, isRecipient: false };
 }
 
+/**
+ * The mirror of a hold raises what its counterparty has available (PI-2). Of an internal account nobody spends that; a customer could
+ * spend what is not settled and may never be.
+ */
+function isAuthorisation({ type }: Instruction): boolean {
+  return type === "INBOUND_AUTHORISATION" || type === "OUTBOUND_AUTHORISATION";
+}
+
 /** An account on its way to closing still ends what is pending on it; a hook may post to its own account in every status it runs in. */
 function isOpenFor({ accountId, status }: AccountState, instruction: Instruction, batch: ProposedBatch): boolean {
   if (status === "OPEN") return true;
-  if (status === "PENDING_CLOSURE" && isFollowUp(instruction)) return true;
+  const ends = instruction.type === "SETTLEMENT" || instruction.type === "RELEASE";
+  if (status === "PENDING_CLOSURE" && ends) return true;
   return status !== "CLOSED" && batch.emittedBy?.accountId === accountId;
 }
 

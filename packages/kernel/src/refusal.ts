@@ -21,6 +21,7 @@ export const refusalMessages = {
   RECIPIENT_NOT_FOUND: "There is no account to receive this. Check the recipient's account id.",
   ACCOUNT_NOT_OPEN: "The account is not open. Use an account whose status is OPEN.",
   SAME_ACCOUNT: "Both sides are the same account. Name two different accounts.",
+  COUNTERPARTY_NOT_INTERNAL: "The counterparty of an authorisation is a customer's account. Name an internal account.",
   CURRENCY_MISMATCH: "The account holds another currency. Send the amount in the currency of both accounts.",
   VALUE_IN_FUTURE: "The value time lies in the future. Send a value time that has passed, or none.",
   BEFORE_OPENING: "The value time lies before the account was opened. Send a later value time, or none.",
