@@ -27,7 +27,7 @@ import { MAX_CASCADE_DEPTH } from "./hook.js";
 import type { CustomInstruction, InstructedLeg, Instruction, Side } from "./instruction.js";
 import { refusalCodes, refuse } from "./refusal.js";
 import type { Restriction } from "./restriction.js";
-import { toContractBatch, type DirectiveSource } from "./contract-batch.js";
+import { executionIdOf, toContractBatch, type DirectiveSource } from "./contract-batch.js";
 import { decideBatch } from "./batch.js";
 import { wallet } from "./products/wallet.js";
 
@@ -226,6 +226,19 @@ describe("what products emit", () => {
     const view = newView();
     expect(decideBatch(view, batch).kind).toBe("accepted");
     expect(shows(view)).toBe("-5.00 0.00 0.00 -5.00"); // HOOK-3: its own product does not judge it
+  });
+
+  test("CT-1: a hook that runs again for the same trigger posts once", () => {
+    const executionId = executionIdOf("postPosting", ADA, "pib_1");
+    expect(executionId).toBe(executionIdOf("postPosting", ADA, "pib_1"));
+    expect(
+      new Set([executionId, executionIdOf("postPosting", BO, "pib_1"), executionIdOf("activation", ADA, "pib_1")]).size,
+    ).toBe(3);
+    const view = newView();
+    const batch = toContractBatch(fee("5.00"), { ...source, executionId });
+    expect(decideBatch(view, batch).kind).toBe("accepted");
+    expect(codesOf(decideBatch(view, batch))).toEqual([["CLIENT_TRANSACTION_EXISTS", 0]]);
+    expect(shows(view)).toBe("-5.00 0.00 0.00 -5.00");
   });
 
   test("HOOK-3: other accounts' products do, and restrictions hold unless the directive overrides them", () => {

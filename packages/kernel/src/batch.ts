@@ -74,7 +74,7 @@ class Judgement {
     if (this.#draft.isReversed(instruction)) refusals.push(refuse("ALREADY_REVERSED"));
     const broken = this.#broken.get(key);
     const mayStand = refusals.length === 0;
-    const reopening = refuseUsed(instruction, transaction, broken);
+    const reopening = this.#refuseUsed(instruction, transaction, broken);
     if (reopening !== undefined) refusals.push(reopening);
     if (mayStand && !(isFollowUp(instruction) && broken !== undefined)) {
       const step = this.#plan(instruction, { clientId, clientTransactionId }, transaction);
@@ -90,6 +90,18 @@ class Judgement {
         broken ?? refuse(opensForLong(instruction) ? "CLIENT_TRANSACTION_EXISTS" : "CLIENT_TRANSACTION_CLOSED"),
       );
     for (const { code, message } of refusals) this.#violations.push({ code, message, instructionIndex: index });
+  }
+
+  /** CT-1. Follow-ups and a client's custom instructions join what is there; a product's never do, so a hook that runs again posts once. */
+  #refuseUsed(
+    instruction: Instruction,
+    transaction: ClientTransactionState | undefined,
+    broken: Refusal | undefined,
+  ): Refusal | undefined {
+    if (isFollowUp(instruction)) return undefined;
+    if (instruction.type === "CUSTOM_INSTRUCTION")
+      return this.#batch.origin === "CONTRACT" ? refuseReopening(transaction) : undefined;
+    return broken ?? refuseReopening(transaction);
   }
 
   #plan(
@@ -182,16 +194,6 @@ class Judgement {
       return transaction?.direction === "INBOUND" && transaction.target === accountId;
     return (this.#effects.get(index)?.change.adjusted ?? 0n) < 0n;
   }
-}
-
-/** CT-1, for openers. Follow-ups and custom instructions may join what is open. */
-function refuseUsed(
-  instruction: Instruction,
-  transaction: ClientTransactionState | undefined,
-  broken: Refusal | undefined,
-): Refusal | undefined {
-  if (isFollowUp(instruction) || instruction.type === "CUSTOM_INSTRUCTION") return undefined;
-  return broken ?? refuseReopening(transaction);
 }
 
 function opensForLong({ type }: Instruction): boolean {

@@ -1,7 +1,7 @@
 import type { ProposedBatch } from "./book-view.js";
 import type { CurrencyCode } from "./currency.js";
-import type { PostingsDirective } from "./hook.js";
-import type { Uuid } from "./ids.js";
+import type { HookKind, PostingsDirective } from "./hook.js";
+import { formatId, type Uuid } from "./ids.js";
 import type { Instant } from "./instant.js";
 import type { CustomInstruction } from "./instruction.js";
 
@@ -17,6 +17,11 @@ export interface DirectiveSource {
   readonly cascadeDepth: number;
   /** The id of the internal account of this code in the account's denomination; undefined: there is none. */
   readonly findInternalAccount: (code: string) => Uuid | undefined;
+}
+
+/** The id of what a trigger (a batch, a change, an opening) makes a hook of an account do: the same in every process and at every retry. */
+export function executionIdOf(hook: HookKind, accountId: Uuid, trigger: string): string {
+  return `${hook}:${formatId("account", accountId)}:${trigger}`;
 }
 
 /** Client of all batches that products emit; their ids hold the execution's. */

@@ -87,6 +87,16 @@ describe("custom instructions (§2.3)", () => {
     ["one leg", [leg("DEBIT", CASH, "5.00")], "INSTRUCTION_UNBALANCED"],
     ["sides that differ (INV-1)", [leg("DEBIT", CASH, "5.00"), leg("CREDIT", ADA, "4.99")], "INSTRUCTION_UNBALANCED"],
     [
+      "a leg beside two that balance (INV-1)",
+      [leg("DEBIT", CASH, "5.00"), leg("CREDIT", ADA, "5.00"), leg("CREDIT", BO, "1.00")],
+      "INSTRUCTION_UNBALANCED",
+    ],
+    [
+      "sides that balance only across phases (INV-1)",
+      [leg("DEBIT", CASH, "5.00", { phase: "PENDING_IN" }), leg("CREDIT", ADA, "5.00")],
+      "INSTRUCTION_UNBALANCED",
+    ],
+    [
       "sides that balance only across assets (INV-1)",
       [leg("DEBIT", CASH, "5.00", { asset: "GOLD" }), leg("CREDIT", ADA, "5.00")],
       "INSTRUCTION_UNBALANCED",

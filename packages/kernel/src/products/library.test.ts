@@ -191,6 +191,16 @@ describe("credit card", () => {
     expect(run(view, "derivedParameters", {})).toEqual({ availableCredit: "60.00", owed: "0.00" });
   });
 
+  test("BAL-3: above a limit that was lowered, holds are settled, money comes back, and nothing new is taken", () => {
+    const view = card();
+    decide(view, [authorise("80.00")]);
+    const parameters = { creditLimit: "50.00", overSettlementTolerance: "0.00" };
+    view.accounts.set(ADA, { ...view.accounts.get(ADA)!, parameters });
+    expect(codesOf(decide(view, [settle("30.00")]))).toEqual([]);
+    expect(codesOf(decide(view, [deposit("10.00")]))).toEqual([]);
+    expect(codesOf(decide(view, [withdraw("0.01")]))).toEqual([["CREDIT_LIMIT", 0]]);
+  });
+
   test("a settlement above its hold may pass the limit as far as the tolerance goes (PI-3)", () => {
     const at110 = card();
     decide(at110, [authorise("100.00")]);
