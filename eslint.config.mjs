@@ -37,7 +37,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["**/src/environment.ts", "**/test/**", "packages/testkit/**"],
+    files: ["**/src/environment.ts", "**/test/**", "packages/testkit/**", "chaos/main.ts"],
     rules: { "no-restricted-syntax": "off", "no-console": "off" },
   },
   { files: ["apps/cli/**"], rules: { "no-console": "off" } },

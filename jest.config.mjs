@@ -22,6 +22,7 @@ export default {
   globalSetup: "<rootDir>/scripts/jest-global-setup.mjs",
   globalTeardown: "<rootDir>/scripts/jest-global-teardown.mjs",
   maxWorkers: 2,
+  testSequencer: "<rootDir>/scripts/jest-sequencer.mjs",
   collectCoverageFrom: [
     "packages/*/src/**/*.ts",
     "subgraphs/*/src/**/*.ts",

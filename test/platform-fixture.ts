@@ -3,7 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startPlatform } from "@florin/standalone";
-import { checkBooks, createTestDatabase } from "@florin/testkit";
+import { DEMO_PARTNER_KEY } from "@florin/subgraph-accounts";
+import { checkBooks, createTestDatabase, eventually, startFlorinCluster, startTestRedis } from "@florin/testkit";
 
 export interface Answer {
   readonly data?: Record<string, never> | null;
@@ -26,19 +27,71 @@ export interface Person {
   readonly wallet: string;
 }
 
-/** A whole platform on a database of its own; what an outsider can do with it, by HTTP alone. */
-export async function startTestPlatform() {
-  const database = await createTestDatabase();
+/** How the platform runs: one process as `npm start` has it, or its parts as processes over Redis (one gateway, one accounts, two ledgers). */
+export type PlatformForm = "standalone" | "distributed";
+
+/** What `FLORIN_TEST_FORM` asks for; the suites are the same. */
+const chosenForm: PlatformForm = process.env["FLORIN_TEST_FORM"] === "distributed" ? "distributed" : "standalone";
+
+interface RunningForm {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+async function startStandalone(databaseUrl: string): Promise<RunningForm> {
   const home = await mkdtemp(join(tmpdir(), "florin-test-home-"));
-  const platform = await startPlatform({
+  const { url, stop } = await startPlatform({
     port: 0,
     host: "127.0.0.1",
     home,
-    databaseUrl: database.url,
+    databaseUrl,
     isDemo: true,
     isProduction: false,
     logLevel: "warn",
+    drainMs: 0,
   });
+  return {
+    url,
+    stop: async () => {
+      await stop(5_000);
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startDistributed(databaseUrl: string): Promise<RunningForm> {
+  const redis = await startTestRedis();
+  const cluster = await startFlorinCluster({
+    databaseUrl,
+    redisUrl: redis.url,
+    ledgers: 2,
+    environment: { LOG_LEVEL: "warn" },
+  }).catch(async (error: unknown) => {
+    await redis.stop();
+    throw error;
+  });
+  const url = cluster.gateways[0]!.url;
+  await eventually(async () => {
+    const response = await fetch(`${url}/health/ready`);
+    const { parts } = (await response.json()) as { parts?: { demo?: boolean } };
+    return parts?.demo === true;
+  }, 60_000);
+  return {
+    url,
+    stop: async () => {
+      const exits = await Promise.all(cluster.parts.map((part) => part.stop()));
+      await cluster.stop();
+      await redis.stop();
+      const unclean = exits.filter(({ code }) => code !== 0);
+      if (unclean.length > 0) throw new Error(`a part did not stop in order: ${JSON.stringify(unclean)}`);
+    },
+  };
+}
+
+/** A whole platform on a database of its own; what an outsider can do with it, by HTTP alone. */
+export async function startTestPlatform(form = chosenForm) {
+  const database = await createTestDatabase();
+  const platform = await (form === "distributed" ? startDistributed : startStandalone)(database.url);
   const graph = async <Data>(query: string, variables?: unknown, token?: string, headers?: Record<string, string>) => {
     const response = await fetch(`${platform.url}/graphql`, {
       method: "POST",
@@ -60,8 +113,7 @@ export async function startTestPlatform() {
   return {
     url: platform.url,
     databaseUrl: database.url,
-    home,
-    partnerKey: platform.facts.demo?.partnerKey ?? "",
+    partnerKey: DEMO_PARTNER_KEY,
     graph,
     must,
     login: async (identifier: string): Promise<Person> => {
@@ -96,10 +148,9 @@ export async function startTestPlatform() {
       ),
     /** Stops everything and says what is wrong with the books: nothing, we hope. */
     stop: async (): Promise<string[]> => {
-      await platform.stop(5_000);
+      await platform.stop();
       const faults = await checkBooks(database.url);
       await database.drop();
-      await rm(home, { recursive: true, force: true });
       return faults;
     },
   };

@@ -22,6 +22,8 @@ export interface GatewayContext {
 
 export interface Outcome {
   isReplay: boolean;
+  /** A mutation was sent on: what is fetched after it must not come from a replica. */
+  hasMutated: boolean;
   /** Outbox positions that this request's writes reached. */
   readonly written: Map<string, bigint>;
 }
@@ -42,6 +44,6 @@ export function createRequestContext(facts: {
     clientAddress: facts.clientAddress,
     consistency: facts.consistency,
     startedAt: facts.startedAt ?? performance.now(),
-    outcome: { isReplay: false, written: new Map() },
+    outcome: { isReplay: false, hasMutated: false, written: new Map() },
   };
 }

@@ -2,13 +2,14 @@
  * The one public door over HTTP.
  *
  * `/graphql` (WebSocket upgrades go to `live`), `/health/live`, `/health/ready`, `/metrics`, `/.well-known/jwks.json`, `/explorer`, `/`.
- * Bounds: headers 10 s, whole request 15 s, body 100 kB. Stopping: no new connections, running requests end, the rest is cut.
+ * Bounds: headers 10 s, whole request 15 s, body 100 kB. Leaving: not ready and `connection: close` while it drains, then no new
+ * connections; sockets are closed with 1012, which sends their clients elsewhere; running requests end, the rest is cut.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { randomUUID } from "node:crypto";
 import type { Sealer, Viewer } from "@florin/auth";
-import { readBody, type Subgraph } from "@florin/graph";
+import { readBody, startHttpServer, type Health, type Subgraph } from "@florin/graph";
+import { faultPoint } from "@florin/resilience";
 import type { Logger, Metrics } from "@florin/telemetry";
 import { readExplorer, type ExplorerFiles } from "./explorer-files.js";
 import { buildSnapshot, FlorinGateway, type Snapshot } from "./florin-gateway.js";
@@ -17,8 +18,6 @@ import { createCallerIdentification, type ExchangedKey } from "./identify-caller
 import { createSubgraphDataSource, type ServiceTokenSource } from "./subgraph-data-source.js";
 import { readSupergraph } from "./supergraph-file.js";
 
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 15_000;
 const MAX_BODY_BYTES = 100 * 1024;
 const CORRELATION_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
@@ -43,8 +42,8 @@ export interface GatewayOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly introspection: boolean;
-  /** Per part: may requests come in? */
-  readonly readiness: () => Promise<{ readonly isReady: boolean; readonly parts?: Readonly<Record<string, boolean>> }>;
+  /** May requests come in? */
+  readonly readiness: () => Promise<Health>;
   /** HTML of `/`. */
   readonly landingPage: string;
   /** Makes the live queries over this gateway's snapshots (`createLiveDoor`); without it WebSocket upgrades are refused. */
@@ -57,6 +56,8 @@ export interface RunningGateway {
   readonly url: string;
   readonly port: number;
   readonly gateway: FlorinGateway;
+  /** Not ready any more, and every answer asks its client to come back on another connection. Requests are still answered. */
+  drain(): void;
   stop(deadlineMs: number): Promise<void>;
 }
 
@@ -67,29 +68,21 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { logger, metrics, introspection, sealer } = options;
   const identifyCaller = createCallerIdentification(options);
   const handler = await createGraphqlHandler({ gateway, identifyCaller, sealer, introspection, logger, metrics });
-  const server = createServer(
-    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
-    (request, response) => {
-      route(options, explorer, handler, request, response).catch((error: unknown) => {
-        logger.error({ err: error }, "a request failed outside the graph");
-        if (!response.headersSent) sendJson(response, 500, { errors: [{ message: "Something went wrong here." }] });
-        else response.destroy();
-      });
-    },
-  );
-  const live = options.live?.(gateway);
-  live?.attach(server);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options.port, options.host, resolve);
+  const http = await startHttpServer({
+    host: options.host,
+    port: options.port,
+    onFault: (error) => logger.error({ err: error }, "a request failed outside the graph"),
+    handle: (request, response) => route(options, explorer, handler, request, response, () => http.isDraining()),
   });
-  const { port } = server.address() as AddressInfo;
+  const live = options.live?.(gateway);
+  live?.attach(http.server);
   return {
-    url: `http://${options.host}:${port}`,
-    port,
+    url: http.url,
+    port: http.port,
     gateway,
+    drain: http.drain,
     async stop(deadlineMs) {
-      const closed = closeServer(server, deadlineMs);
+      const closed = http.stop(deadlineMs);
       await live?.stop();
       await closed;
       await handler.stop();
@@ -109,23 +102,13 @@ function absentSubgraph(name: string): Subgraph {
   return { name, execute: () => Promise.reject(new Error(`the subgraph ${name} is not connected`)) };
 }
 
-function closeServer(server: Server, deadlineMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), deadlineMs);
-    server.close(() => {
-      clearTimeout(cut);
-      resolve();
-    });
-    server.closeIdleConnections();
-  });
-}
-
 async function route(
   options: GatewayOptions,
   explorer: ExplorerFiles,
   handler: GraphqlHandler,
   request: IncomingMessage,
   response: ServerResponse,
+  isDraining: () => boolean,
 ): Promise<void> {
   const { pathname, search } = new URL(request.url ?? "/", "http://gateway");
   if (pathname === "/graphql") return answerGraphql(handler, request, response, search);
@@ -149,6 +132,7 @@ async function route(
     case "/health/live":
       return sendJson(response, 200, { status: "live" });
     case "/health/ready": {
+      if (isDraining()) return sendJson(response, 503, { status: "draining" });
       const { isReady, parts } = await options.readiness();
       return sendJson(response, isReady ? 200 : 503, { status: isReady ? "ready" : "not ready", parts });
     }
@@ -191,6 +175,7 @@ async function answerGraphql(
     if ("status" in parsed) return refuse(parsed.status, "BAD_USER_INPUT", parsed.message);
     body = parsed.body;
   }
+  faultPoint("gateway.request.received");
   const answer = await handler.handle({
     method: request.method ?? "GET",
     headers: singleHeaders(request),
@@ -201,6 +186,7 @@ async function answerGraphql(
   });
   for (const [name, value] of answer.headers) response.setHeader(name, value);
   if (answer.body.kind !== "complete") throw new Error("incremental answers are not served");
+  faultPoint("gateway.answer.before-send");
   const type = answer.headers.get("content-type") ?? "application/json; charset=utf-8";
   send(response, answer.status ?? 200, type, answer.body.string);
 }

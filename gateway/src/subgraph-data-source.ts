@@ -63,6 +63,7 @@ async function fetchInTime(
   context: GatewayContext,
 ) {
   const query = options.request.query ?? "";
+  if (isWrite(query)) context.outcome.hasMutated = true;
   const budgetMs = Math.floor(budgetFor(query, context));
   if (budgetMs < 1) throw new Error("the request's budget is spent");
   let timer: NodeJS.Timeout | undefined;
@@ -79,6 +80,7 @@ async function fetchInTime(
         "x-florin-viewer": context.viewerToken,
         "x-correlation-id": context.correlationId,
         "x-consistency-token": context.consistency,
+        "x-florin-read": context.outcome.hasMutated ? "primary" : undefined,
         "x-deadline-ms": String(budgetMs),
         "x-client-address": context.clientAddress,
       },
@@ -91,9 +93,12 @@ async function fetchInTime(
 }
 
 function budgetFor(query: string, context: GatewayContext): number {
-  const isWrite = query.startsWith("mutation");
-  const left = context.startedAt + (isWrite ? WRITE_BUDGET_MS : READ_BUDGET_MS) - performance.now();
-  return isWrite ? left : Math.min(left, FETCH_DEADLINE_MS);
+  const left = context.startedAt + (isWrite(query) ? WRITE_BUDGET_MS : READ_BUDGET_MS) - performance.now();
+  return isWrite(query) ? left : Math.min(left, FETCH_DEADLINE_MS);
+}
+
+function isWrite(query: string): boolean {
+  return query.startsWith("mutation");
 }
 
 function collectOutcome(context: GatewayContext, told: FlorinExtensions | undefined): void {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { connectSubgraph } from "@florin/graph";
+import { connectService, connectSubgraph } from "@florin/graph";
 import { sealer, seen, startGraph, type RunningGraph } from "./running-graph.js";
 
 let graph: RunningGraph;
@@ -154,7 +154,7 @@ describe("authorization directives", () => {
   );
 
   test("a subgraph asked directly refuses by itself", async () => {
-    const ledger = connectSubgraph({ name: "ledger", url: graph.served.ledger.url });
+    const ledger = connectSubgraph(connectService({ name: "ledger", urls: [graph.served.ledger.url] }));
     const query = "{ trialBalance { isBalanced } }";
     const base = { "x-correlation-id": "c", "x-florin-viewer": "ada" };
     const stranger = await ledger.execute({ query, headers: { ...base, authorization: "Bearer ada" } });

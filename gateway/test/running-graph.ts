@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { composeServices } from "@apollo/composition";
 import { AuthError, createSealer, type Viewer } from "@florin/auth";
 import {
+  connectService,
   connectSubgraph,
   createSubgraph,
   serveSubgraph,
@@ -170,14 +171,20 @@ export async function startGraph(options: { readonly introspection: boolean }): 
       buildContext,
       logger,
     });
-    return serveSubgraph(subgraph, { host: "127.0.0.1", port: 0 });
+    return serveSubgraph(subgraph, {
+      ...{ host: "127.0.0.1", port: 0, callers: ["gateway"], logger },
+      verifyCaller: async (token) => verifyServiceToken(token).then(() => "gateway"),
+    });
   };
   const served = {
     accounts: await serve("accounts", accountsResolvers),
     ledger: await serve("ledger", ledgerResolvers),
     compliance: await serve("compliance", complianceResolvers),
   };
-  const connected = Object.entries(served).map(([name, { url }]) => [name, recording(connectSubgraph({ name, url }))]);
+  const connected = Object.entries(served).map(([name, { url }]) => [
+    name,
+    recording(connectSubgraph(connectService({ name, urls: [url] }))),
+  ]);
   const gateway = await startGateway({
     ...{ host: "127.0.0.1", port: 0, supergraph: composed.supergraphSdl, introspection: options.introspection },
     subgraphs: Object.fromEntries(connected) as Record<string, Subgraph>,

@@ -1,12 +1,19 @@
 import { CommandFailure, misuse } from "./command-failure.js";
 import { deadLettersUsage, runDeadLetters } from "./dead-letters.js";
+import { invariantsUsage, runInvariants } from "./invariants.js";
 import type { Terminal } from "./terminal.js";
 
 const USAGE = `florin <command>
 
 ${deadLettersUsage}
+${invariantsUsage}
 Exit codes: 0 done · 1 could not be done · 2 asked for wrongly
 `;
+
+const commands = new Map([
+  ["dead-letters", runDeadLetters],
+  ["invariants", runInvariants],
+]);
 
 /** Runs one command; resolves with the exit code and never throws. */
 export async function runFlorin(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -16,8 +23,9 @@ export async function runFlorin(args: readonly string[], terminal: Terminal): Pr
       terminal.write(USAGE);
       return command === undefined ? 2 : 0;
     }
-    if (command !== "dead-letters") throw misuse(`There is no command ${command}. See: florin help`);
-    await runDeadLetters(rest, terminal);
+    const run = commands.get(command);
+    if (run === undefined) throw misuse(`There is no command ${command}. See: florin help`);
+    await run(rest, terminal);
     return 0;
   } catch (error) {
     terminal.writeError(`${error instanceof Error ? error.message : String(error)}\n`);

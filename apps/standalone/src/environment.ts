@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
+import { StartError } from "@florin/service";
 import { logLevels, type LogLevel } from "@florin/telemetry";
 import { z } from "zod";
-import { StartError } from "./start-error.js";
 
 /** Everything that `npm start` reads from the environment (api.md, "Running"). The only file here that touches process.env. */
 export interface Environment {
@@ -14,6 +14,8 @@ export interface Environment {
   readonly isDemo: boolean;
   readonly isProduction: boolean;
   readonly logLevel: LogLevel;
+  /** How long a process that was told to stop goes on answering while it says that it is not ready. */
+  readonly drainMs: number;
 }
 
 const schema = z.object({
@@ -27,6 +29,7 @@ const schema = z.object({
   FLORIN_DEMO: z.enum(["0", "1"]).default("1"),
   NODE_ENV: z.string().default("development"),
   LOG_LEVEL: z.enum(logLevels).default("info"),
+  FLORIN_DRAIN_MS: z.coerce.number().int().min(0).max(600_000).default(0),
 });
 
 /** All problems at once, each naming its variable; then StartError. */
@@ -48,5 +51,6 @@ export function readEnvironment(source: NodeJS.ProcessEnv = process.env): Enviro
     isDemo: values.FLORIN_DEMO === "1" && !isProduction,
     isProduction,
     logLevel: values.LOG_LEVEL,
+    drainMs: values.FLORIN_DRAIN_MS,
   };
 }

@@ -1,3 +1,2 @@
 export { readEnvironment, type Environment } from "./environment.js";
 export { startPlatform, type Platform } from "./platform.js";
-export { StartError } from "./start-error.js";

@@ -1,7 +1,6 @@
-import { banner } from "./banner.js";
+import { banner, runUntilSignal, StartError } from "@florin/service";
 import { readEnvironment } from "./environment.js";
-import { startPlatform, type Platform } from "./platform.js";
-import { StartError } from "./start-error.js";
+import { startPlatform } from "./platform.js";
 
 // `npm start`. Exit codes: 0 stopped cleanly, 1 could not start or had to give up.
 
@@ -26,30 +25,15 @@ async function run(): Promise<void> {
   const environment = readEnvironment();
   const platform = await startPlatform(environment, { onProgress: (step) => print(`  ${step}\n`) });
   print(banner({ ...platform.facts, url: platform.url, startedInMs: performance.now() - begun }));
-  stopOnSignals(platform);
+  runUntilSignal(platform, {
+    drainMs: environment.drainMs,
+    deadlineMs: STOP_DEADLINE_MS,
+    onStopping: () => print("\n  stopping: finishing what is under way\n"),
+    onStopped: () => print("  stopped\n"),
+    onFailure: (error) => process.stderr.write(`florin: did not stop in order: ${String(error)}\n`),
+  });
 }
 
 // Whoever read our output may leave before us; that is no reason to end.
 process.stdout.on("error", () => undefined);
-
-function stopOnSignals(platform: Platform): void {
-  let isStopping = false;
-  const stop = (): void => {
-    if (isStopping) return;
-    isStopping = true;
-    print("\n  stopping: finishing what is under way\n");
-    // Whatever hangs, the process ends: PostgreSQL keeps what was acknowledged.
-    setTimeout(() => process.exit(1), STOP_DEADLINE_MS + 2_000).unref();
-    platform.stop(STOP_DEADLINE_MS).then(
-      () => {
-        print("  stopped\n");
-        process.exit(0);
-      },
-      (error: unknown) => giveUp(error),
-    );
-  };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
-}
-
 run().catch(giveUp);

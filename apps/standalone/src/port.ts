@@ -1,5 +1,5 @@
 import { createServer } from "node:net";
-import { StartError } from "./start-error.js";
+import { StartError } from "@florin/service";
 
 /** Asks for the port before anything slow starts, so that the commonest mistake is told at once. */
 export async function assertPortIsFree(host: string, port: number): Promise<void> {

@@ -1,23 +1,26 @@
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import postgres from "postgres";
 import { formatInstant, instantFromMicros, parseInstant, type Area, type Instant } from "@florin/kernel";
 import { OutcomeUnknownError } from "./database-errors.js";
+import { parseDatabaseUrl } from "./database-url.js";
+import { createListener, type Listen } from "./listener.js";
+import { acquirePrimaryFinder, type Primary, type PrimaryFinder } from "./primary-finder.js";
+import { boundQueries } from "./query-gate.js";
+import type { Sql, Transaction } from "./sql.js";
 import { createGate } from "./transaction-gate.js";
-import { connectWatchedSocket } from "./watched-socket.js";
+import { connectWatchedSocket, connectWatchedSocketLater } from "./watched-socket.js";
 
-/** What a query takes and gives beyond the plain values: int8 is a bigint, timestamptz an Instant, numeric a string. */
-interface ExtraTypes extends Record<string, unknown> {
-  bigint: bigint;
-  instant: Instant;
-}
-export type Sql = postgres.Sql<ExtraTypes>;
-/** Runs inside one transaction; a function that takes one joins the caller's. */
-export type Transaction = postgres.TransactionSql<ExtraTypes>;
-export type JsonValue = postgres.JSONValue;
+export type { JsonValue, Sql, Transaction } from "./sql.js";
 
 export interface DatabaseOptions {
+  /** May name several hosts (`postgres://user:password@h1:5432,h2:5432/db`): connections then go to the one that is the primary. */
   readonly url: string;
+  /** With several hosts: remembers the highest timeline in use across restarts, so that an old primary is refused then too. */
+  readonly timelineFile?: string | undefined;
+  /** With several hosts: called when the first primary is found and for each change. */
+  readonly onPrimary?: ((primary: Primary) => void) | undefined;
   /** Connects as the role of this area, which may touch this area's tables and no other. */
   readonly area?: Area | undefined;
   /** Shown in pg_stat_activity. */
@@ -25,24 +28,35 @@ export interface DatabaseOptions {
   readonly maxConnections: number;
   /** A call that gets no byte from the server for so long fails, outcome unknown. Default 5000. */
   readonly deadlineMs?: number | undefined;
+  /**
+   * How long the server lets a process that is frozen or cut off keep its transaction, and with it its locks: the bound of an idle
+   * transaction, of one statement, and of bytes that nobody takes. Default: 30 s for the first, none for the others.
+   */
+  readonly idleInTransactionMs?: number | undefined;
   /** Warnings of the server: a wait for a synchronous replica that was given up arrives here and nowhere else. */
   readonly onNotice?: ((notice: { readonly code: string; readonly message: string }) => void) | undefined;
 }
 
 export interface Database {
-  /** Single statements. What belongs together goes through `transaction`. */
+  /**
+   * Single statements. What belongs together goes through `transaction`. A bounded number may be under way, each for a bounded time;
+   * one more is TEMPORARILY_UNAVAILABLE, and nothing has happened.
+   */
   readonly sql: Sql;
   /**
    * Runs `work` in one READ COMMITTED transaction. At most `maxConnections` run, a bounded number wait, each for a bounded time;
    * beyond that RequestError TEMPORARILY_UNAVAILABLE, and nothing has happened.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** See `listen`. */
+  readonly listen: Listen;
   /** Lets running queries end (at most `deadlineMs`), then closes every connection. */
   stop(): Promise<void>;
 }
 
 const DEFAULT_DEADLINE_MS = 5_000;
 const MAX_WAITING_TRANSACTIONS = 1_000;
+const MAX_OUTSTANDING_QUERIES = 5_000;
 /** A transaction that its process has forgotten must not hold locks for ever. */
 const IDLE_IN_TRANSACTION_MS = 30_000;
 
@@ -60,41 +74,128 @@ export function connectDatabase(options: DatabaseOptions): Database {
     if (message.includes("wait for synchronous replication")) abandonedSyncWaits++;
     options.onNotice?.({ code: notice["code"] ?? "", message });
   };
-  const sql: Sql = postgres(options.url, connectionOptions(options, deadlineMs, onNotice));
+  const hosts = openHosts(options, deadlineMs);
+  const connection = connectionOptions(options, deadlineMs, hosts, onNotice);
+  const driver: Sql = postgres(hosts.url, connection);
+  const sql = boundQueries(driver, MAX_OUTSTANDING_QUERIES, deadlineMs);
   const gate = createGate(options.maxConnections, MAX_WAITING_TRANSACTIONS, deadlineMs);
   const inTransaction = async <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
     const before = abandonedSyncWaits;
-    const begun: Promise<unknown> = sql.begin("isolation level read committed", (tx) => work(tx));
+    const begun: Promise<unknown> = driver.begin("isolation level read committed", (tx) => work(tx));
     const result = (await begun) as T; // the driver's type unwraps arrays of promises, which `work` does not give
     // The notice does not say whose COMMIT it was, so it counts for all that were under way: each is read again by its key.
     if (abandonedSyncWaits !== before) throw new OutcomeUnknownError();
     return result;
   };
+  const listener = createListener((hooks) =>
+    postgres(hosts.url, { ...connection, ...hooks, max: 1, idle_timeout: 0, max_lifetime: null, fetch_types: false }),
+  );
   return {
     sql,
     transaction: (work) => gate.run(() => inTransaction(work)),
-    stop: () => sql.end({ timeout: deadlineMs / 1000 }),
+    listen: listener.listen,
+    stop: async () => {
+      await Promise.all([listener.stop(), driver.end({ timeout: deadlineMs / 1000 })]);
+      hosts.release();
+    },
   };
 }
 
-function connectionOptions(options: DatabaseOptions, deadlineMs: number, onNotice: (notice: postgres.Notice) => void) {
-  const { hostname, port } = parseDatabaseUrl(options.url);
+interface Hosts {
+  /** Of one host: what the driver reads login and database from. */
+  readonly url: string;
+  /** A slow wait between attempts serves nobody when the search for the primary paces them. */
+  readonly maxBackoffSeconds: number;
+  connect(): Socket;
+  release(): void;
+}
+
+function openHosts(options: DatabaseOptions, deadlineMs: number): Hosts {
+  const { hosts, urlOf } = parseDatabaseUrl(options.url);
+  const [first, ...others] = hosts;
+  if (first === undefined) throw new Error("The database URL names no host.");
+  const url = urlOf(first);
+  if (others.length === 0) {
+    const connect = () => connectWatchedSocket(first.host, first.port, deadlineMs);
+    return { url, maxBackoffSeconds: 1, connect, release: () => undefined };
+  }
+  const finder = acquirePrimaryFinder(options.url, options.timelineFile);
+  const dropListener = options.onPrimary === undefined ? () => undefined : finder.onPrimary(options.onPrimary);
+  return {
+    url,
+    maxBackoffSeconds: 0.1,
+    connect: () => connectToPrimary(finder, deadlineMs),
+    release: () => {
+      dropListener();
+      finder.release();
+    },
+  };
+}
+
+/** The search gets most of the deadline, so that its own error comes before the socket's, which would say *unknown*. */
+const SEARCH_SHARE = 0.9;
+const READ_ONLY = "25006";
+
+function connectToPrimary(finder: PrimaryFinder, deadlineMs: number): Socket {
+  let doubt = (): void => undefined;
+  const choose = async () => {
+    const host = await finder.find(deadlineMs * SEARCH_SHARE);
+    if (!socket.destroyed) finder.adopt(socket, host);
+    doubt = () => finder.suspect(host);
+    return host;
+  };
+  const onServerError = (state: string): void => {
+    if (state === READ_ONLY) doubt(); // a server that ends, or starts, also ends the connection, which is doubt enough
+  };
+  const socket = connectWatchedSocketLater({ choose, onServerError }, deadlineMs);
+  return socket;
+}
+
+function connectionOptions(
+  options: DatabaseOptions,
+  deadlineMs: number,
+  hosts: Hosts,
+  onNotice: (notice: postgres.Notice) => void,
+) {
   return {
     max: options.maxConnections,
     ssl: false,
     connect_timeout: deadlineMs / 1000,
-    backoff: (attempt: number) => Math.min(0.02 * 2 ** attempt, 1),
+    backoff: (attempt: number) => Math.min(0.02 * 2 ** attempt, hosts.maxBackoffSeconds),
     onnotice: onNotice,
     // Not connected yet: the driver handles a socket that fails to connect, but leaks a slot of its pool when this throws.
-    socket: () => connectWatchedSocket(hostname, Number(port || 5432), deadlineMs),
+    socket: hosts.connect,
     connection: {
       application_name: options.applicationName,
       TimeZone: "UTC",
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
-      ...(options.area === undefined ? {} : { role: `florin_${options.area}` }),
+      ...lockBounds(options.idleInTransactionMs),
+      ...(options.area === undefined
+        ? {}
+        : { role: `florin_${options.area}`, synchronous_commit: commitLevel(options.url) }),
     },
     types: { bigint: postgres.BigInt, instant: instantType },
   };
+}
+
+/**
+ * What an area commits is durable when it is acknowledged, whatever the server's default: on the standby too when the server names a
+ * synchronous one. The URL may ask for more (`?synchronous_commit=remote_apply`) and not for less.
+ */
+function commitLevel(url: string): string {
+  const asked = /[?&]synchronous_commit=([^&]*)/.exec(url)?.[1] ?? "on";
+  if (asked === "on" || asked === "remote_apply") return asked;
+  throw new Error(
+    `The database URL asks for synchronous_commit=${asked}, with which acknowledged money can be lost. Leave it out, or ask for remote_apply.`,
+  );
+}
+
+/**
+ * `statement_timeout` is for a client that stops between Parse and Bind, where no transaction counts as idle; it ends before COMMIT
+ * begins, so it never cancels one. `tcp_user_timeout` is for a client that is gone while the server still writes to it.
+ */
+function lockBounds(idleMs: number | undefined) {
+  if (idleMs === undefined) return { idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS };
+  return { idle_in_transaction_session_timeout: idleMs, statement_timeout: idleMs, tcp_user_timeout: idleMs };
 }
 
 const instantType = {
@@ -109,14 +210,6 @@ const instantType = {
     return instant;
   },
 };
-
-function parseDatabaseUrl(url: string): URL {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !/^postgres(ql)?:$/.test(parsed.protocol) || parsed.hostname === "") {
-    throw new Error("The database URL must look like postgres://user:password@host:5432/database.");
-  }
-  return parsed;
-}
 
 let isGuarded = false;
 /** The unpatched driver ends the whole process when a connection dies inside a transaction (patches/postgres+3.4.9.patch). */

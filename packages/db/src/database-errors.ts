@@ -10,6 +10,26 @@ export class OutcomeUnknownError extends Error {
   }
 }
 
+/** None of the hosts is the primary, or none may be used as such. Nothing was sent. */
+export class NoPrimaryError extends Error {
+  override readonly name = "NoPrimaryError";
+  readonly code = "NO_PRIMARY";
+
+  constructor(waitedMs: number, refusal: string) {
+    super(`No database could be used within ${Math.round(waitedMs)} ms: ${refusal}. See docs/failover.md.`);
+  }
+}
+
+/** The connection was dropped because another host is the primary now; what was under way on it may have happened. */
+export class PrimaryChangedError extends Error {
+  override readonly name = "PrimaryChangedError";
+  readonly code = "PRIMARY_CHANGED";
+
+  constructor() {
+    super("Another host is the primary now; this connection was dropped and the outcome is unknown.");
+  }
+}
+
 /**
  * What a failed database call means for what it wanted to write:
  *   not-applied  nothing has happened, and trying again soon may succeed
@@ -18,8 +38,23 @@ export class OutcomeUnknownError extends Error {
  */
 export type DatabaseErrorClass = "not-applied" | "unknown" | "refused";
 
-/** Serialization, deadlock, lock not available, starting up, too many connections, out of memory or disk. */
-const NOT_APPLIED_STATES = new Set(["40001", "40P01", "55P03", "57P03", "53000", "53100", "53200", "53300", "53400"]);
+/**
+ * Serialization, deadlock, lock not available, read-only (a standby), a statement out of time, starting up, too many connections, out of
+ * memory or disk (53100: the server stays up and refuses until there is space, so a pause before the next try is the caller's part).
+ */
+const NOT_APPLIED_STATES = new Set([
+  "40001",
+  "40P01",
+  "25006",
+  "55P03",
+  "57014",
+  "57P03",
+  "53000",
+  "53100",
+  "53200",
+  "53300",
+  "53400",
+]);
 /** No connection was ever there, or the pool was closed before anything was sent. */
 const NOT_APPLIED_CODES = new Set([
   "ECONNREFUSED",
@@ -28,12 +63,14 @@ const NOT_APPLIED_CODES = new Set([
   "EHOSTUNREACH",
   "CONNECT_TIMEOUT",
   "CONNECTION_ENDED",
+  "NO_PRIMARY",
 ]);
 const UNKNOWN_CODES = new Set([
   "CONNECTION_CLOSED",
   "CONNECTION_DESTROYED",
   "DATABASE_DEADLINE",
   "OUTCOME_UNKNOWN",
+  "PRIMARY_CHANGED",
   "ECONNRESET",
   "EPIPE",
   "ETIMEDOUT",

@@ -34,7 +34,10 @@ export interface ParkedKey {
 
 const MAX_ERROR_LENGTH = 2_000;
 
-/** Durable when it resolves; parking the same event again changes nothing. */
+/**
+ * Durable when it resolves. Parking the same event again changes nothing, nor does parking one that was applied meanwhile: by another
+ * process, while this one stood still.
+ */
 export async function parkEvent(
   sql: Sql | Transaction,
   area: Area,
@@ -50,6 +53,7 @@ export async function parkEvent(
       case when exists (select from ${letters} where consumer = ${consumer} and stream = ${event.stream} and key = ${event.key}
                           and status in ('PARKED', 'WAITING')) then 'WAITING' else 'PARKED' end,
       ${failure.error?.slice(0, MAX_ERROR_LENGTH) ?? null}, ${failure.attempts}
+    where not exists (select from ${sql(`${area}.inbox`)} where consumer = ${consumer} and event_id = ${event.eventId})
     on conflict (consumer, event_id) do nothing`;
 }
 

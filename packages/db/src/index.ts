@@ -11,7 +11,9 @@ export {
 export {
   classifyDatabaseError,
   isOutcomeUnknown,
+  NoPrimaryError,
   OutcomeUnknownError,
+  PrimaryChangedError,
   type DatabaseErrorClass,
 } from "./database-errors.js";
 export {
@@ -29,7 +31,20 @@ export {
 } from "./dead-letters.js";
 export { answerEventIdOf, fingerprintOf, internalAccountId, operationIdOf, sha256Hex } from "./fingerprint.js";
 export { insertInbox, loadConsumerOffset, saveConsumerOffset } from "./inbox.js";
+export {
+  checkInvariants,
+  describeFinding,
+  findViolations,
+  invariantIdsOf,
+  invariants,
+  type InvariantFinding,
+  type InvariantOptions,
+  type InvariantReport,
+} from "./invariants/check-invariants.js";
+export { createInvariantWatch, type InvariantWatch } from "./invariants/invariant-watch.js";
 export { migrate, type MigrateOptions } from "./migrate.js";
 export { listen, notify } from "./notifications.js";
 export { appendOutbox, createOutboxStore, type OutboxStore } from "./outbox.js";
+export type { Primary } from "./primary-finder.js";
+export { createReadRouter, type ConsistencyPosition, type ReadRouter, type ReadRouterOptions } from "./read-router.js";
 export { DatabaseDeadlineError } from "./watched-socket.js";

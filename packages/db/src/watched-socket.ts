@@ -24,20 +24,59 @@ const SYNC = 0x53;
 const QUERY = 0x51;
 const FLUSH = 0x48;
 const READY_FOR_QUERY = 0x5a;
+const ERROR_RESPONSE = 0x45;
+/** Of an error's fields the first few are short and hold the code; the texts behind them are of no interest here. */
+const ERROR_HEAD_BYTES = 64;
 
 export function connectWatchedSocket(host: string, port: number, deadlineMs: number): Socket {
   const socket = new Socket();
   const watchdog = new Watchdog(socket, deadlineMs);
-  socket.connect(port, host); // before the next lines: `connect` puts the original `write` back
+  connectTo(socket, watchdog, host, port);
+  socket.on("data", (chunk: Buffer) => watchdog.answered(chunk));
+  return socket;
+}
+
+export interface LateConnection {
+  /** Where to connect. When it rejects, the socket is destroyed with its error. */
+  choose(): Promise<{ readonly host: string; readonly port: number }>;
+  /** SQLSTATE of each error that the server answers. */
+  onServerError(state: string): void;
+}
+
+/**
+ * A socket that the driver may write to at once and that learns later where it goes; the deadline runs from the first write, so
+ * it covers the choice too. (The driver would wait for a socket without a deadline, and leak a place of its pool when that fails.)
+ */
+export function connectWatchedSocketLater({ choose, onServerError }: LateConnection, deadlineMs: number): Socket {
+  const socket = new Socket();
+  const watchdog = new Watchdog(socket, deadlineMs, onServerError);
+  watchWrites(socket, watchdog);
+  socket.on("data", (chunk: Buffer) => watchdog.answered(chunk));
+  socket.cork(); // keeps what is written until there is a connection
+  choose().then(
+    ({ host, port }) => {
+      if (socket.destroyed) return;
+      connectTo(socket, watchdog, host, port);
+      socket.uncork();
+    },
+    (error: unknown) => socket.destroy(error instanceof Error ? error : new Error(String(error))),
+  );
+  return socket;
+}
+
+function connectTo(socket: Socket, watchdog: Watchdog, host: string, port: number): void {
+  socket.connect(port, host);
+  watchWrites(socket, watchdog); // after it: `connect` puts the original `write` back
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 10_000);
+}
+
+function watchWrites(socket: Socket, watchdog: Watchdog): void {
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   socket.write = (...args: [chunk: unknown, ...rest: unknown[]]) => {
     if (Buffer.isBuffer(args[0])) watchdog.asked(args[0]);
     return write(...args);
   };
-  socket.on("data", (chunk: Buffer) => watchdog.answered(chunk));
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, 10_000);
-  return socket;
 }
 
 class Watchdog {
@@ -52,10 +91,14 @@ class Watchdog {
   /** Bytes of the current message that are still to come, and its header while it is incomplete. */
   #remaining = 0;
   #header: number[] = [];
+  readonly #onServerError: ((state: string) => void) | undefined;
+  /** The beginning of the error message that is being read. */
+  #errorHead: number[] | undefined;
 
-  constructor(socket: Socket, deadlineMs: number) {
+  constructor(socket: Socket, deadlineMs: number, onServerError?: (state: string) => void) {
     this.#socket = socket;
     this.#deadlineMs = deadlineMs;
+    this.#onServerError = onServerError;
   }
 
   /** The driver writes whole messages, so each chunk starts at a message. */
@@ -81,15 +124,27 @@ class Watchdog {
       if (this.#remaining > 0) {
         const taken = Math.min(this.#remaining, chunk.length - at);
         this.#remaining -= taken;
+        if (this.#errorHead !== undefined) this.#readError(chunk.subarray(at, at + taken));
         at += taken;
         continue;
       }
       this.#header.push(chunk[at++]!);
       if (this.#header.length < 5) continue;
       if (this.#header[0] === READY_FOR_QUERY && this.#due > 0) this.#due--;
+      if (this.#header[0] === ERROR_RESPONSE && this.#onServerError !== undefined) this.#errorHead = [];
       this.#remaining = readLength(this.#header, 1) - 4;
       this.#header = [];
     }
+  }
+
+  #readError(part: Uint8Array): void {
+    if (this.#errorHead === undefined) return;
+    this.#errorHead.push(...part.subarray(0, ERROR_HEAD_BYTES - this.#errorHead.length));
+    if (this.#remaining > 0) return;
+    const fields = Buffer.from(this.#errorHead).toString("latin1").split("\0");
+    this.#errorHead = undefined;
+    const code = fields.find((field) => field.startsWith("C"));
+    if (code !== undefined) this.#onServerError?.(code.slice(1));
   }
 
   #isWaiting(): boolean {

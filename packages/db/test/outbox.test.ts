@@ -218,6 +218,16 @@ test("a parked key keeps its later events behind it until they are replayed in o
   expect(await isKeyParked(database.sql, "ledger", parked)).toBe(false);
 });
 
+test("an event that was applied is not parked after all", async () => {
+  const applied = { ...event("acct_1"), stream: "accounts" as const, position: 1n };
+  await database.transaction((tx) => insertInbox(tx, "ledger", "projection", applied));
+  await parkEvent(database.sql, "ledger", "projection", applied, { error: "it stood still", attempts: 5 });
+  expect(await listDeadLetters(database.sql, "ledger", {})).toEqual([]);
+  expect(await isKeyParked(database.sql, "ledger", { consumer: "projection", stream: "accounts", key: "acct_1" })).toBe(
+    false,
+  );
+});
+
 test("a listener hears a commit, and again after its connection was lost", async () => {
   const heard: string[] = [];
   const listening = await listen(database, "ledger_outbox", (payload) => void heard.push(payload));

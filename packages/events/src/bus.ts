@@ -1,8 +1,8 @@
 import type { Area, EventEnvelope } from "@florin/kernel";
 
 /**
- * The port of the bus. Adapters: in one process (this package), Redis Streams (a later issue). A bus carries; the truth stays in
- * the outbox, so a bus that forgets everything loses nothing: the relay publishes again from the delivered position.
+ * The port of the bus. Adapters: in one process (`createInProcessBus`), Redis Streams (`createRedisBus`). A bus carries; the truth
+ * stays in the outbox, so a bus that forgets everything loses nothing: the relay publishes again from the delivered position.
  */
 export interface Bus {
   /**
@@ -11,20 +11,38 @@ export interface Bus {
    */
   publish(stream: Area, events: readonly EventEnvelope[]): Promise<void>;
   /**
-   * Asked by the relay before each round, with the last position it published (at first: that is delivered, so every group has
-   * finished it). Returns the position to go on after; lower when a group has come late or the bus has forgotten.
+   * Asked by the relay before each round. Returns the position to go on after: lower than `published` when a group has come late or
+   * the bus has forgotten, higher when another relay of the stream is further. Throws when the bus cannot say.
    */
-  resume(stream: Area, published: bigint): bigint;
+  resume(stream: Area, known: RelayPositions): Promise<bigint>;
   /**
    * Greatest position that every group of the stream has finished for good (applied or parked) with all before it; undefined while
    * that is unknown.
    */
-  safePosition(stream: Area): bigint | undefined;
+  safePosition(stream: Area): Promise<bigint | undefined>;
   /** A durable group: at-least-once, in order per key, with bounded retries and dead letters behind `handle`. */
   consume(group: ConsumerGroup): Consumption;
-  /** A listener without memory (live queries, caches): sees each event once, in order, from now on. Must not throw or wait. */
+  /**
+   * A listener without memory (live queries, caches): sees each position at most once, in order, from now on. It may begin with some
+   * events from just before, and positions jump where the bus has lost events that all groups had finished: who needs them reads the
+   * log (`EventStream`). Must not throw or wait.
+   */
   tap(stream: Area, listener: (event: EventEnvelope) => void): () => void;
   stop(deadlineMs: number): Promise<void>;
+}
+
+/** What the relay knows of its stream. */
+export interface RelayPositions {
+  /** The last position it handed to the bus; at first the delivered one. */
+  readonly published: bigint;
+  /** Every expected group had finished everything up to here when the outbox was last told: a bus without memory begins here. */
+  readonly delivered: bigint;
+  /**
+   * Does the outbox have this very event at its position? Asked by a bus that keeps events beyond a process, about one of them, before it
+   * gives a position: a bus of another database would have events counted as delivered that nobody was told. true when the outbox keeps
+   * that position no longer.
+   */
+  readonly isOwn?: (event: EventEnvelope) => Promise<boolean>;
 }
 
 export interface ConsumerGroup {

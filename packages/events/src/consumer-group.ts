@@ -1,4 +1,5 @@
 import type { Area, EventEnvelope, Json } from "@florin/kernel";
+import { faultPoint } from "@florin/resilience";
 import type { Logger } from "@florin/telemetry";
 import type { ConsumerGroup } from "./bus.js";
 import { describeError, PoisonEvent } from "./poison-event.js";
@@ -50,11 +51,21 @@ export function createConsumerGroup<Tx, Payloads extends Record<string, unknown>
     const handler = Object.hasOwn(handlers, event.type) ? handlers[event.type as keyof Payloads] : undefined;
     if (handler === undefined) throw new PoisonEvent(`${name} has no handler for ${event.type}.`);
     const payload = parsePayload(event, handler);
+    faultPoint("consumer.before-transaction");
     const afterCommit = await options.transaction(async (tx) => {
       if (!(await options.insertInbox(tx, name, event))) return undefined;
-      return (await handler.apply(tx, event, payload)) ?? undefined;
+      const wakeUp = (await handler.apply(tx, event, payload)) ?? undefined;
+      faultPoint("consumer.before-commit");
+      return wakeUp;
     });
+    faultPoint("consumer.after-commit");
     if (afterCommit !== undefined) runAfterCommit(event, afterCommit);
+  }
+
+  async function park(event: EventEnvelope, error: unknown, attempts: number): Promise<void> {
+    faultPoint("consumer.before-park");
+    await options.parkEvent(name, event, { error: error === undefined ? undefined : describeError(error), attempts });
+    faultPoint("consumer.after-park");
   }
 
   function runAfterCommit(event: EventEnvelope, afterCommit: () => void): void {
@@ -74,11 +85,7 @@ export function createConsumerGroup<Tx, Payloads extends Record<string, unknown>
     stream,
     types: Object.keys(handlers),
     handle,
-    park: (event, error, attempts) =>
-      options.parkEvent(name, event, {
-        error: error === undefined ? undefined : describeError(error),
-        attempts,
-      }),
+    park,
     isKeyParked: (key) => options.isKeyParked({ consumer: name, stream, key }),
   };
 }

@@ -9,7 +9,7 @@ import type { Timers } from "./timers.js";
 import { UnfinishedEvents, type Unfinished } from "./unfinished.js";
 
 /*
- * One group of the in-process bus: takes events in order of position, finishes them in order per key, keys side by side.
+ * One group of a bus in one process: takes events in order of position, finishes them in order per key, keys side by side.
  *
  *   take     position = seen + 1, or it is a repetition (ignored) or a gap (not taken; the relay comes back for it)
  *   lane     one queue per key that has work; a lane is QUEUED in `ready`, RUNNING (at most `concurrency`), or RESTING after a failure
@@ -30,6 +30,8 @@ export interface GroupRunnerOptions {
   readonly concurrency: number;
   readonly handleDeadlineMs: number;
   readonly retry: RetryPolicy;
+  /** Told whenever the mark has moved. Must not throw or wait. */
+  readonly onMark?: (mark: bigint) => void;
 }
 
 export interface RetryPolicy {
@@ -38,6 +40,13 @@ export interface RetryPolicy {
   readonly baseMs: number;
   readonly maxMs: number;
 }
+
+export const GROUP_DEFAULTS = {
+  queueLimit: 10_000,
+  concurrency: 32,
+  handleDeadlineMs: 30_000,
+  retry: { attempts: 5, baseMs: 50, maxMs: 2_000 },
+} as const;
 
 interface QueuedEvent {
   readonly event: EventEnvelope;
@@ -94,6 +103,11 @@ export class GroupRunner implements Consumption {
   /** Like `position`, but undefined while the stream's start is unknown. */
   mark(): bigint | undefined {
     return this.#mark;
+  }
+
+  /** Greatest position taken; undefined while the stream's start is unknown. */
+  seen(): bigint | undefined {
+    return this.#seen;
   }
 
   reached(position: bigint, deadlineMs: number): Promise<boolean> {
@@ -282,6 +296,7 @@ export class GroupRunner implements Consumption {
     this.#mark = mark;
     this.#options.metrics.reached(this.#group, mark);
     this.#waiters.reached(mark);
+    this.#options.onMark?.(mark);
     if (this.#unfinished.length < this.#options.queueLimit) this.#wake(this.#onRoom);
     if (this.#unfinished.length === 0) this.#wake(this.#onDrained);
   }

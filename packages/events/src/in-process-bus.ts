@@ -1,9 +1,9 @@
 import type { Area, EventEnvelope } from "@florin/kernel";
 import type { Logger, Metrics } from "@florin/telemetry";
-import type { Bus, ConsumerGroup, Consumption } from "./bus.js";
+import type { Bus, ConsumerGroup, Consumption, RelayPositions } from "./bus.js";
 import { createEventMetrics } from "./event-metrics.js";
-import { GroupRunner, type GroupRunnerOptions, type RetryPolicy } from "./group-runner.js";
-import { describeError } from "./poison-event.js";
+import { GROUP_DEFAULTS, GroupRunner, type GroupRunnerOptions, type RetryPolicy } from "./group-runner.js";
+import { Taps } from "./taps.js";
 import { systemTimers, type Timers } from "./timers.js";
 
 export interface InProcessBusOptions {
@@ -47,18 +47,11 @@ interface Stream {
   /** Greatest position that was published here, so that taps see each event once. */
   last: bigint;
   readonly groups: Map<string, GroupRunner>;
-  readonly taps: Set<(event: EventEnvelope) => void>;
+  readonly taps: Taps;
   /** The end of the line of publishers. */
   tail: Promise<void>;
   onGroup: (() => void)[];
 }
-
-const DEFAULTS = {
-  groupQueueLimit: 10_000,
-  groupConcurrency: 32,
-  handleDeadlineMs: 30_000,
-  retry: { attempts: 5, baseMs: 50, maxMs: 2_000 },
-} as const;
 
 class InProcessBus implements Bus {
   readonly #logger: Logger;
@@ -75,16 +68,16 @@ class InProcessBus implements Bus {
       metrics: createEventMetrics(options.metrics),
       timers: options.timers ?? systemTimers,
       random: options.random ?? Math.random,
-      queueLimit: options.groupQueueLimit ?? DEFAULTS.groupQueueLimit,
-      concurrency: options.groupConcurrency ?? DEFAULTS.groupConcurrency,
-      handleDeadlineMs: options.handleDeadlineMs ?? DEFAULTS.handleDeadlineMs,
-      retry: options.retry ?? DEFAULTS.retry,
+      queueLimit: options.groupQueueLimit ?? GROUP_DEFAULTS.queueLimit,
+      concurrency: options.groupConcurrency ?? GROUP_DEFAULTS.concurrency,
+      handleDeadlineMs: options.handleDeadlineMs ?? GROUP_DEFAULTS.handleDeadlineMs,
+      retry: options.retry ?? GROUP_DEFAULTS.retry,
     };
   }
 
-  resume(name: Area, published: bigint): bigint {
+  async resume(name: Area, { published, delivered }: RelayPositions): Promise<bigint> {
     const stream = this.#stream(name);
-    this.#start(stream, published);
+    this.#start(stream, delivered);
     let after = stream.last < published ? stream.last : published;
     for (const runner of stream.groups.values()) after = runner.nextAfter(after);
     return after;
@@ -97,7 +90,7 @@ class InProcessBus implements Bus {
     return turn;
   }
 
-  safePosition(name: Area): bigint | undefined {
+  async safePosition(name: Area): Promise<bigint | undefined> {
     const stream = this.#stream(name);
     if (this.#isIncomplete(name, stream)) return undefined;
     if (stream.groups.size === 0) return this.#expected[name] === undefined ? undefined : stream.last;
@@ -123,10 +116,7 @@ class InProcessBus implements Bus {
   }
 
   tap(name: Area, listener: (event: EventEnvelope) => void): () => void {
-    const { taps } = this.#stream(name);
-    const own = (event: EventEnvelope): void => listener(event); // the same function may listen twice
-    taps.add(own);
-    return () => taps.delete(own);
+    return this.#stream(name).taps.add(listener);
   }
 
   async stop(deadlineMs: number): Promise<void> {
@@ -143,7 +133,14 @@ class InProcessBus implements Bus {
   #stream(name: Area): Stream {
     let stream = this.#streams.get(name);
     if (stream === undefined) {
-      stream = { base: undefined, last: 0n, groups: new Map(), taps: new Set(), tail: Promise.resolve(), onGroup: [] };
+      stream = {
+        base: undefined,
+        last: 0n,
+        groups: new Map(),
+        taps: new Taps(this.#logger),
+        tail: Promise.resolve(),
+        onGroup: [],
+      };
       this.#streams.set(name, stream);
     }
     return stream;
@@ -169,7 +166,7 @@ class InProcessBus implements Bus {
       this.#assertInOrder(name, stream, event);
       if (event.position > stream.last) {
         stream.last = event.position;
-        this.#tell(stream, event);
+        stream.taps.tell(event);
       }
       for (const runner of stream.groups.values()) {
         while (runner.isFullFor(event)) {
@@ -186,19 +183,6 @@ class InProcessBus implements Bus {
     this.#start(stream, event.position - 1n);
     if (event.position > stream.last + 1n) {
       throw new Error(`${name} jumped from ${stream.last} to ${event.position}; publish from ${stream.last + 1n}.`);
-    }
-  }
-
-  #tell(stream: Stream, event: EventEnvelope): void {
-    for (const tap of stream.taps) {
-      try {
-        tap(event);
-      } catch (error) {
-        this.#logger.error(
-          { stream: event.stream, position: event.position.toString(), cause: describeError(error) },
-          "A listener of the bus threw; the others heard the event.",
-        );
-      }
     }
   }
 }

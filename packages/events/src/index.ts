@@ -1,7 +1,10 @@
 export * from "./bus.js";
 export * from "./consumer-group.js";
 export * from "./dead-letters.js";
+export { ForeignBus } from "./foreign-bus.js";
 export { BusStopped, createInProcessBus, type InProcessBusOptions } from "./in-process-bus.js";
+export { createRedisBus, type ReachableBus, type RedisBusOptions } from "./redis-bus.js";
+export type { RedisConnect } from "./redis-connection.js";
 export type { RetryPolicy } from "./group-runner.js";
 export { PoisonEvent } from "./poison-event.js";
 export * from "./relay.js";

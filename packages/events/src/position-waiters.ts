@@ -18,6 +18,10 @@ export class PositionWaiters {
     this.#limit = limit;
   }
 
+  get size(): number {
+    return this.#waiters.size;
+  }
+
   /** false when the deadline passes first, or at once when too many wait already. */
   wait(position: bigint, deadlineMs: number): Promise<boolean> {
     if (deadlineMs <= 0 || this.#waiters.size >= this.#limit) return Promise.resolve(false);

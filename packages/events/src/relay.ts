@@ -1,8 +1,9 @@
 import type { Area, Clock, EventEnvelope } from "@florin/kernel";
-import { planPauseMs, systemClock, withDeadline } from "@florin/resilience";
+import { faultPoint, planPauseMs, systemClock, withDeadline } from "@florin/resilience";
 import type { Logger, Metrics } from "@florin/telemetry";
 import type { Bus } from "./bus.js";
 import { createEventMetrics, type EventMetrics } from "./event-metrics.js";
+import { ForeignBus } from "./foreign-bus.js";
 import { BusStopped } from "./in-process-bus.js";
 import { describeError } from "./poison-event.js";
 import { pause, systemTimers, type Timers } from "./timers.js";
@@ -51,10 +52,10 @@ export interface Relay {
 /**
  * Carries one area's outbox to the bus, for ever and in order.
  *
- *   round    number → read after the last published → publish → write down what every group has finished (throttled)
+ *   round    number → ask the bus where to go on → read after it → publish → write down what every group has finished (throttled)
  *   between  a full round is followed by the next at once; else wait for `wake` or `pollMs`. After a wake-up or work look again after
  *            5, 10, 20 … ms: an event that is committed cannot be numbered while an older transaction runs, and that one wakes nobody.
- *   failure  logged, and tried again after a growing pause, without end: nobody else carries these events.
+ *   failure  logged once, and tried again after a growing pause, without end: nobody else carries these events.
  *
  * Crash at any point: the next relay starts at the delivered position, so events repeat on the bus and inboxes absorb them. Two relays
  * of one stream are safe for the same reason; numbering is locked in the store.
@@ -103,7 +104,7 @@ class OutboxRelay implements Relay {
     this.#isStopping = true;
     this.#endWait?.();
     if (this.#running === undefined) return;
-    const end = this.#running.then(() => this.#saveDelivered());
+    const end = this.#running.then(() => (this.#published === undefined ? undefined : this.#saveDelivered()));
     await withDeadline(end, deadlineMs, `stopping the relay of ${this.#options.stream}`).catch((error: unknown) => {
       this.#options.logger.warn(
         { stream: this.#options.stream, cause: describeError(error) },
@@ -121,6 +122,7 @@ class OutboxRelay implements Relay {
       this.#isWoken = false;
       try {
         const moved = await this.#round();
+        if (failures > 0) this.#options.logger.info({ stream: this.#options.stream, failures }, "The relay goes on.");
         failures = 0;
         if (moved >= this.#options.batch) continue;
         lookAgainMs = wasWoken || moved > 0 ? FIRST_LOOK_AGAIN_MS : Math.min(lookAgainMs * 2, this.#options.pollMs);
@@ -135,13 +137,15 @@ class OutboxRelay implements Relay {
   /** How many events were numbered or published, whichever is more. */
   async #round(): Promise<number> {
     const { store, bus, stream, batch } = this.#options;
+    const numbered = await store.number(batch); // first: the log must grow while the bus is away
+    faultPoint("relay.after-number");
     const after = await this.#startOfRound();
-    const numbered = await store.number(batch);
     const events = await store.read(after, batch);
     const oldest = events[0];
     if (events.length > 0) {
-      this.#published = after; // where to go on if publishing fails half-way
+      faultPoint("relay.before-publish");
       await bus.publish(stream, events);
+      faultPoint("relay.after-publish");
       this.#published = events.at(-1)!.position;
       this.#metrics.published(stream, events.length);
     }
@@ -152,30 +156,39 @@ class OutboxRelay implements Relay {
     return Math.max(numbered, events.length);
   }
 
-  /** The position to read after: where we were, or further back when a group has come late. */
+  /** The position to read after: where we were, further back when the bus lacks earlier events, further on behind another relay. */
   async #startOfRound(): Promise<bigint> {
     const { store, bus, stream, logger } = this.#options;
-    if (this.#published === undefined) {
-      this.#saved = await store.loadDelivered();
-      this.#published = bus.resume(stream, this.#saved);
-      return this.#published;
-    }
-    const after = bus.resume(stream, this.#published);
-    if (after < this.#published) {
+    const isFirst = this.#published === undefined;
+    if (isFirst) this.#saved = await store.loadDelivered();
+    const published = this.#published ?? this.#saved;
+    const isOwn = (event: EventEnvelope): Promise<boolean> => this.#isOwn(event);
+    const after = await bus.resume(stream, { published, delivered: this.#saved, isOwn });
+    if (after > published && after > (await store.head())) throw new ForeignBus(stream, `it goes on to ${after}`);
+    if (after < published) {
       logger.info(
-        { stream, from: after.toString(), to: this.#published.toString() },
-        "A group needs earlier events; the relay publishes them again.",
+        { stream, from: after.toString(), to: published.toString() },
+        "The bus needs earlier events; the relay publishes them again.",
       );
     }
+    this.#published = after;
     return after;
+  }
+
+  async #isOwn(event: EventEnvelope): Promise<boolean> {
+    const { store } = this.#options;
+    const [own] = await store.read(event.position - 1n, 1);
+    if (own === undefined) return event.position <= (await store.head());
+    return own.position !== event.position || own.eventId === event.eventId;
   }
 
   async #saveDelivered(): Promise<void> {
     const { store, bus, stream } = this.#options;
-    const safe = bus.safePosition(stream);
+    const safe = await bus.safePosition(stream);
     this.#savedAt = this.#timers.now();
     if (safe === undefined || safe <= this.#saved) return;
     await store.saveDelivered(safe);
+    faultPoint("relay.after-save-delivered");
     this.#saved = safe;
   }
 
@@ -195,7 +208,8 @@ class OutboxRelay implements Relay {
     }
     const { stream, logger } = this.#options;
     this.#metrics.relayFailed(stream);
-    logger.error(
+    const level = failures === 1 ? "error" : "debug"; // an outage is told once; the metric counts the rounds
+    logger[level](
       { stream, failures, cause: describeError(error) },
       "A round of the relay failed; it is tried again. Nothing is lost: the outbox keeps the events.",
     );

@@ -28,6 +28,7 @@ import {
   type Bus,
   type ConsumerGroup,
   type Consumption,
+  type RedisBusOptions,
 } from "../src/index.js";
 import { newMetrics, silent } from "./group-model.js";
 
@@ -45,8 +46,14 @@ export async function createEffectTables(url: string): Promise<void> {
   await database.stop();
 }
 
-export function connectArea(url: string, area: Area): Database {
-  return connectDatabase({ url, area, applicationName: `events-test-${area}`, maxConnections: 12 });
+export function connectArea(url: string, area: Area, idleInTransactionMs?: number): Database {
+  return connectDatabase({
+    url,
+    area,
+    applicationName: `events-test-${area}`,
+    maxConnections: 12,
+    idleInTransactionMs,
+  });
 }
 
 /** One event of the area, in a transaction of its own. */
@@ -131,13 +138,23 @@ export interface Life {
   end(): Promise<void>;
 }
 
+/** What both adapters of the bus take. */
+export type CreateBus = (
+  options: Pick<RedisBusOptions, "logger" | "metrics" | "groupConcurrency" | "expectedGroups">,
+) => Bus;
+
+export interface LifeSetting {
+  readonly createBus?: CreateBus;
+  readonly saveEveryMs?: number;
+}
+
 /** One process: a bus, and per area a relay, a group and its replay. */
 export function startLife(
   databases: Readonly<Record<Area, Database>>,
   groups: Readonly<Record<Area, ConsumerGroup>>,
-  saveEveryMs = 50,
+  { createBus = createInProcessBus, saveEveryMs = 50 }: LifeSetting = {},
 ): Life {
-  const bus = createInProcessBus({
+  const bus = createBus({
     logger: silent,
     metrics: newMetrics(),
     groupConcurrency: 8,

@@ -20,7 +20,13 @@ import {
 } from "graphql";
 import { enforceRequirements } from "./authorization.js";
 import { createBoundedCache } from "./bounded-cache.js";
-import { findVariableFaults, internalError, toErrorExtensions, toErrorJson } from "./request-errors.js";
+import {
+  findVariableFaults,
+  internalError,
+  serviceTokenRefused,
+  toErrorExtensions,
+  toErrorJson,
+} from "./request-errors.js";
 import { scalarResolvers } from "./scalars.js";
 import type { Subgraph, SubgraphErrorJson, SubgraphRequest, SubgraphResponse } from "./subgraph.js";
 
@@ -40,6 +46,8 @@ export interface SubgraphContext {
   readonly correlationId: string;
   /** Outbox positions that this read must have reached. */
   readonly consistency: ReadonlyMap<Area, bigint>;
+  /** A mutation, or something that comes after one in the same operation: what it reads may decide about money. */
+  readonly mustReadPrimary: boolean;
   /** On the scale of `performance.now()`. */
   readonly deadlineAt: number;
   /** Of the client as the gateway saw it; for rate limits of log-ins. */
@@ -58,6 +66,11 @@ export interface SubgraphOptions<Context extends SubgraphContext> {
   /** Throws when the token is not a viewer's. */
   readonly verifyViewer: (token: string) => Promise<Viewer>;
   readonly buildContext: (base: SubgraphContext) => Context | Promise<Context>;
+  /**
+   * What an error that no resolver meant to show means to the client, such as a lost database connection: try again. Undefined, and by
+   * default: INTERNAL.
+   */
+  readonly toRequestError?: (error: unknown) => RequestError | undefined;
   readonly logger: ErrorLogger;
 }
 
@@ -97,6 +110,7 @@ export function createSubgraph<Context extends SubgraphContext>(options: Subgrap
       viewer,
       correlationId,
       consistency: parseConsistency(request.headers["x-consistency-token"]),
+      mustReadPrimary: operation.operation === "mutation" || request.headers["x-florin-read"] === "primary",
       deadlineAt: performance.now() + budgetMs,
       clientAddress: request.headers["x-client-address"],
       florin,
@@ -119,7 +133,9 @@ export function createSubgraph<Context extends SubgraphContext>(options: Subgrap
   ): SubgraphResponse {
     const logUnexpected = (error: unknown) =>
       options.logger.error({ err: error, correlationId, subgraph: options.name }, "a resolver failed");
-    const errors = result.errors?.map((error) => toErrorJson(error, correlationId, logUnexpected));
+    const errors = result.errors?.map((error) =>
+      toErrorJson(error, correlationId, logUnexpected, options.toRequestError),
+    );
     const isTold = florin.idempotencyReplayed !== undefined || florin.written !== undefined;
     return {
       ...(result.data === undefined ? {} : { data: result.data }),
@@ -143,8 +159,8 @@ export function createSubgraph<Context extends SubgraphContext>(options: Subgrap
         const budgetMs = parseBudget(request.headers["x-deadline-ms"]);
         return await withDeadline(run(request, viewer, budgetMs), budgetMs);
       } catch (error) {
-        if (error instanceof RequestError)
-          return { errors: [{ message: error.message, extensions: toErrorExtensions(error) }] };
+        const told = error instanceof RequestError ? error : options.toRequestError?.(error);
+        if (told !== undefined) return { errors: [{ message: told.message, extensions: toErrorExtensions(told) }] };
         if (error instanceof GraphQLError) return { errors: [toValidationError(error)] };
         options.logger.error({ err: error, correlationId, subgraph: options.name }, "a request failed");
         return { errors: [internalError(correlationId)] };
@@ -208,13 +224,6 @@ async function withDeadline(work: Promise<SubgraphResponse>, budgetMs: number): 
   } finally {
     clearTimeout(timer);
   }
-}
-
-function serviceTokenRefused(name: string): SubgraphErrorJson {
-  return {
-    message: `The subgraph ${name} answers services only. Send a service token made for it.`,
-    extensions: { code: "SERVICE_UNAUTHENTICATED" },
-  };
 }
 
 function toValidationError(error: GraphQLError): SubgraphErrorJson {

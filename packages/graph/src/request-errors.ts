@@ -42,6 +42,7 @@ export function toErrorJson(
   error: GraphQLError,
   correlationId: string,
   logUnexpected: (error: unknown) => void,
+  toRequestError: (error: unknown) => RequestError | undefined = () => undefined,
 ): SubgraphErrorJson {
   const path = error.path;
   const cause = error.originalError;
@@ -51,6 +52,8 @@ export function toErrorJson(
   if (cause === undefined || cause === null)
     return { message: error.message, path, extensions: { code: "BAD_USER_INPUT" } };
   logUnexpected(cause);
+  const told = toRequestError(cause);
+  if (told !== undefined) return { message: told.message, path, extensions: toErrorExtensions(told) };
   return { ...internalError(correlationId), path };
 }
 
@@ -108,5 +111,12 @@ function toFault(path: readonly (string | number)[], error: GraphQLError): Field
     path: text,
     code: "TYPE_MISMATCH",
     message: type === undefined ? "Not a value of the expected type." : `Send a value of type ${type}.`,
+  };
+}
+
+export function serviceTokenRefused(name: string): SubgraphErrorJson {
+  return {
+    message: `The subgraph ${name} answers services only. Send a service token made for it.`,
+    extensions: { code: "SERVICE_UNAUTHENTICATED" },
   };
 }

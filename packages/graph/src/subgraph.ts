@@ -10,6 +10,8 @@ export interface SubgraphHeaders {
   readonly "x-florin-viewer"?: string | undefined;
   readonly "x-correlation-id": string;
   readonly "x-consistency-token"?: string | undefined;
+  /** `primary`: a mutation of the same operation came before, so no replica may answer. */
+  readonly "x-florin-read"?: string | undefined;
   /** Milliseconds that are left of the client's budget. */
   readonly "x-deadline-ms"?: string | undefined;
   /** For rate limits of log-ins; set by the gateway, never taken from a client's header. */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Viewer } from "@florin/auth";
 import { RequestError, parseInstant } from "@florin/kernel";
 import {
+  connectService,
   connectSubgraph,
   createSubgraph,
   serveSubgraph,
@@ -64,6 +65,7 @@ const viewers: Record<string, Viewer> = {
   staff: { principal: "usr_staff", roles: ["STAFF"], scopes: ["staff"], sessionId: "s", expiresAt: 9e9 },
 };
 const logged: unknown[] = [];
+const logger = { error: (details: object) => void logged.push(details) };
 const subgraph = createSubgraph({
   name: "vaults",
   typeDefs,
@@ -71,7 +73,7 @@ const subgraph = createSubgraph({
   verifyServiceToken: (token) => (token === "service" ? Promise.resolve() : Promise.reject(new Error("no"))),
   verifyViewer: (token) => (viewers[token] ? Promise.resolve(viewers[token]) : Promise.reject(new Error("no"))),
   buildContext: (base) => ({ ...base }),
-  logger: { error: (details) => void logged.push(details) },
+  logger,
 });
 const headers = (viewer?: string, more: Partial<SubgraphHeaders> = {}): SubgraphHeaders => ({
   authorization: "Bearer service",
@@ -83,8 +85,11 @@ const headers = (viewer?: string, more: Partial<SubgraphHeaders> = {}): Subgraph
 let served: ServedSubgraph;
 let overHttp: Subgraph;
 beforeAll(async () => {
-  served = await serveSubgraph(subgraph, { host: "127.0.0.1", port: 0 });
-  overHttp = connectSubgraph({ name: "vaults", url: served.url });
+  served = await serveSubgraph(subgraph, {
+    ...{ host: "127.0.0.1", port: 0, callers: ["gateway"], logger },
+    verifyCaller: (token) => (token === "service" ? Promise.resolve("gateway") : Promise.reject(new Error("no"))),
+  });
+  overHttp = connectSubgraph(connectService({ name: "vaults", urls: [served.url] }));
 });
 afterAll(() => served.stop(1_000));
 
@@ -204,16 +209,22 @@ describe.each([
   });
 });
 
-test("refuses bodies above 1 MB and anything but POST /graphql", async () => {
-  const tooLarge = await fetch(`${served.url}/graphql`, { method: "POST", body: "x".repeat(1_048_577) });
+test("refuses bodies above 1 MB and anything but POST /graphql, and without a service token says nothing at all", async () => {
+  const authorization = "Bearer service";
+  const ask = (path: string, init: RequestInit = {}) => fetch(`${served.url}${path}`, init);
+  const tooLarge = await ask("/graphql", { method: "POST", body: "x".repeat(1_048_577), headers: { authorization } });
   expect(tooLarge.status).toBe(413);
-  expect((await fetch(`${served.url}/graphql`)).status).toBe(405);
-  expect((await fetch(`${served.url}/elsewhere`)).status).toBe(404);
-  expect((await fetch(`${served.url}/health/ready`)).status).toBe(200);
+  expect((await ask("/graphql", { headers: { authorization } })).status).toBe(405);
+  expect((await ask("/elsewhere", { headers: { authorization } })).status).toBe(404);
+  expect((await ask("/health/ready")).status).toBe(200);
+  for (const path of ["/graphql", "/elsewhere", "/metrics", "/"]) {
+    expect((await ask(path)).status).toBe(401);
+    expect((await ask(path, { headers: { authorization: "Bearer stolen" } })).status).toBe(401);
+  }
 });
 
 test("a subgraph that is not there is TEMPORARILY_UNAVAILABLE", async () => {
-  const gone = connectSubgraph({ name: "gone", url: "http://127.0.0.1:1" });
+  const gone = connectSubgraph(connectService({ name: "gone", urls: ["http://127.0.0.1:1"] }));
   await expect(gone.execute({ query: "{ open }", headers: headers() })).rejects.toMatchObject({
     code: "TEMPORARILY_UNAVAILABLE",
   });

@@ -10,18 +10,29 @@ import {
   type TokenVerifier,
   type Viewer,
 } from "@florin/auth";
-import { connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
+import {
+  classifyDatabaseError,
+  connectDatabase,
+  createOutboxStore,
+  createReadRouter,
+  listen,
+  type Database,
+  type Sql,
+} from "@florin/db";
 import { listSessionsRevokedSince } from "@florin/db/accounts";
 import { createRelay, startReplayLoop, type Bus, type EventStream } from "@florin/events";
-import { createSubgraph, type Subgraph } from "@florin/graph";
+import { createSubgraph, type Subgraph, type SubgraphContext } from "@florin/graph";
 import {
   addMicros,
   formatId,
   isUuid,
   parseInstant,
+  temporarilyUnavailable,
   type Clock,
   type EventEnvelope,
   type IdSource,
+  type RequestError,
+  type Instant,
 } from "@florin/kernel";
 import { createBulkhead, withDeadline } from "@florin/resilience";
 import { newCorrelationId, type Logger, type Metrics } from "@florin/telemetry";
@@ -41,12 +52,14 @@ import { deriveKey } from "./secret-box.js";
 import type { Services } from "./services.js";
 import { createSessionTokens } from "./session-tokens.js";
 import { ANSWER_CHANNEL } from "./tasks/apply-ledger-answer.js";
+import { startInvariantChecks } from "./tasks/check-invariants.js";
 import { FORGET_EVERY_MS, forgetExpired } from "./tasks/forget-expired.js";
 import { createLedgerEventsConsumer, createReplayStore } from "./tasks/ledger-events.js";
 import { createTransact } from "./transact.js";
 
 export { ACCOUNTS_CONSUMER } from "./tasks/ledger-events.js";
-export { DEMO_PARTNER_KEY, DEMO_PASSWORD, type DemoData, type DemoIdentity } from "./commands/seed-demo.js";
+export { createRevokedSessions, type RevokedSessions } from "./revoked-sessions.js";
+export { DEMO_PARTNER_KEY, DEMO_PASSWORD, demoLogins, type DemoData, type DemoIdentity } from "./commands/seed-demo.js";
 
 export interface AccountsAreaOptions {
   /** Migrated; the area connects as its own role. */
@@ -67,11 +80,23 @@ export interface AccountsAreaOptions {
   /** Demo data may be loaded, and one address may load the platform. Never together with `isProduction`. */
   readonly demo?: boolean | undefined;
   readonly isProduction?: boolean | undefined;
+  /** A replica of the same database, for queries; undefined: every read goes to the primary. */
+  readonly replicaUrl?: string | undefined;
+  /** With several hosts in the URL: remembers the primary's timeline across restarts, so that an old primary is refused. */
+  readonly timelineFile?: string | undefined;
   /** Default 10. */
   readonly maxConnections?: number | undefined;
+  /** How often the area checks its own invariants. Default 60 000; 0: never. */
+  readonly checkInvariantsEveryMs?: number | undefined;
   readonly rotationPolicy?: RotationPolicy | undefined;
   /** Uniform in [0, 1); pauses between retries. Default Math.random. */
   readonly random?: (() => number) | undefined;
+}
+
+/** A session that is over, by border id (`ses_…`), while its access tokens may run until `until`. */
+export interface EndedSession {
+  readonly sessionId: string;
+  readonly until: Instant;
 }
 
 export interface AccountsArea {
@@ -85,6 +110,8 @@ export interface AccountsArea {
   exchangeApiKey(key: string): Promise<{ readonly token: string; readonly expiresIn: number } | undefined>;
   /** By border id (`ses_…`), for verifiers elsewhere in this process. */
   readonly revokedSessions: RevokedSessions;
+  /** The same from PostgreSQL, whichever process ended them: for verifiers in other processes. */
+  listRevokedSessions(): Promise<readonly EndedSession[]>;
   /** Needs a running ledger for the wallets to open; waits at most 10 s for each. Throws without `demo`, and in production. */
   seedDemo(): Promise<DemoData>;
   health(): Promise<{ readonly ready: boolean; readonly detail: string }>;
@@ -93,9 +120,14 @@ export interface AccountsArea {
 }
 
 const MASTER_KEY_BYTES = 32;
+/** A consumer that stands still keeps the locks of its inbox rows no longer than this. */
+const IDLE_IN_TRANSACTION_MS = 5_000;
 const HASHING = { concurrency: 2, queue: 64, waitMs: 5_000 } as const;
 const ATTEMPTS_PER_ADDRESS = { demo: 100_000, strict: 60 } as const;
 const HEALTH_DEADLINE_MS = 1_000;
+const REVOKED_REFRESH_MS = 5_000;
+
+const RETRY_AFTER_MS = 500;
 
 /**
  * The accounts area of one process: people, sessions, keys, ownership.
@@ -106,28 +138,52 @@ const HEALTH_DEADLINE_MS = 1_000;
 export async function createAccountsArea(options: AccountsAreaOptions): Promise<AccountsArea> {
   if (options.masterKey.length !== MASTER_KEY_BYTES)
     throw new Error(`the master key has ${options.masterKey.length} bytes; give ${MASTER_KEY_BYTES} random ones`);
-  const database = connectDatabase({
-    url: options.databaseUrl,
-    area: "accounts",
-    applicationName: "florin-accounts",
-    maxConnections: options.maxConnections ?? 10,
-  });
+  const connect = (url: string, applicationName: string) =>
+    connectDatabase({
+      url,
+      timelineFile: options.timelineFile,
+      area: "accounts",
+      applicationName,
+      maxConnections: options.maxConnections ?? 10,
+      idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
+    });
+  const database = connect(options.databaseUrl, "florin-accounts");
+  const replica = options.replicaUrl === undefined ? undefined : connect(options.replicaUrl, "florin-accounts-replica");
+  const disconnect = async (): Promise<void> => {
+    await Promise.all([database.stop(), replica?.stop()]);
+  };
   try {
-    return await start(options, database);
+    return await start(options, { database, replica, disconnect });
   } catch (error) {
-    await database.stop();
+    await disconnect();
     throw error;
   }
 }
 
-async function start(options: AccountsAreaOptions, database: Database): Promise<AccountsArea> {
+interface Databases {
+  readonly database: Database;
+  readonly replica: Database | undefined;
+  disconnect(): Promise<void>;
+}
+
+async function start(options: AccountsAreaOptions, databases: Databases): Promise<AccountsArea> {
+  const { database } = databases;
   const { bus, clock, logger, metrics, masterKey } = options;
   const { sql } = database;
   const keyRing = createKeyRing({ database, clock, masterKey, logger, policy: options.rotationPolicy });
   await keyRing.refresh();
   const revokedSessions = createRevokedSessions(clock);
-  for (const ended of await listSessionsRevokedSince(sql, addMicros(clock.now(), -TOKEN_LIFE_MICROS)))
-    revokedSessions.add(formatId("session", ended.sessionId), addMicros(ended.revokedAt, TOKEN_LIFE_MICROS));
+  const listRevokedSessions = async (): Promise<readonly EndedSession[]> => {
+    const ended = await listSessionsRevokedSince(sql, addMicros(clock.now(), -TOKEN_LIFE_MICROS));
+    return ended.map(({ sessionId, revokedAt }) => ({
+      sessionId: formatId("session", sessionId),
+      until: addMicros(revokedAt, TOKEN_LIFE_MICROS),
+    }));
+  };
+  const rememberRevokedSessions = async (): Promise<void> => {
+    for (const { sessionId, until } of await listRevokedSessions()) revokedSessions.add(sessionId, until);
+  };
+  await rememberRevokedSessions();
 
   const answers = createLedgerAnswers();
   const store = createOutboxStore(database, "accounts");
@@ -150,7 +206,8 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
   const listening = await listen(database, ANSWER_CHANNEL, (accountId) => {
     if (isUuid(accountId)) answers.settleAccount(accountId);
   });
-  const subgraph = buildSubgraph(options, services, verifier, (position, deadlineMs) =>
+  const sqlFor = createReadChoice(databases, logger);
+  const subgraph = buildSubgraph(options, services, verifier, sqlFor, (position, deadlineMs) =>
     consumption.reached(position, deadlineMs),
   );
 
@@ -165,7 +222,10 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
   relay.start();
   const jobs = [
     startRepeatingJob("refresh-signing-keys", KEY_REFRESH_MS, keyRing.refresh, logger),
+    // Log-outs in other processes come by event at once, and from the database while the bus is away.
+    startRepeatingJob("refresh-revoked-sessions", REVOKED_REFRESH_MS, rememberRevokedSessions, logger),
     startRepeatingJob("forget-expired", FORGET_EVERY_MS, () => forgetExpired(sql, clock), logger),
+    startInvariantChecks({ ...options, everyMs: options.checkInvariantsEveryMs }),
   ];
 
   return {
@@ -175,6 +235,7 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
     verifyViewer: verifier.verify,
     exchangeApiKey: (key) => exchangeApiKey({ sql, clock, issuer }, key),
     revokedSessions,
+    listRevokedSessions,
     seedDemo: async () => {
       if (options.isProduction === true || options.demo !== true)
         throw new Error("demo identities have published passwords; start with demo data on, and never in production");
@@ -186,7 +247,7 @@ async function start(options: AccountsAreaOptions, database: Database): Promise<
       untap();
       await Promise.all([...jobs.map((job) => job.stop()), replays.stop(deadlineMs), relay.stop(deadlineMs)]);
       await listening.stop();
-      await database.stop();
+      await databases.disconnect();
     },
   };
 }
@@ -195,10 +256,10 @@ function buildSubgraph(
   options: AccountsAreaOptions,
   services: Services,
   verifier: TokenVerifier,
+  sqlFor: (base: SubgraphContext) => Promise<Sql>,
   reached: (position: bigint, deadlineMs: number) => Promise<boolean>,
 ): Subgraph {
   const { logger, clock, sealer } = options;
-  const { sql } = services;
   const accessLog = createAccessLog({
     clock,
     write: ({ at, ...entry }) => logger.info({ access: { ...entry, at: at.toString() } }, "access decision"),
@@ -209,13 +270,35 @@ function buildSubgraph(
     resolvers,
     verifyServiceToken: options.verifyServiceToken,
     verifyViewer: verifier.verify,
-    buildContext: (base) => {
+    buildContext: async (base) => {
       const caughtUp = createCatchUp(base, reached);
-      const readers = createReaders({ sql, viewer: base.viewer, sealer, accessLog, caughtUp, logger });
+      const read = { sql: await sqlFor(base), primarySql: services.sql };
+      const readers = createReaders({ ...read, viewer: base.viewer, sealer, accessLog, caughtUp, logger });
       return { ...base, readers, commands: bindCommands(services, base) };
     },
+    toRequestError,
     logger,
   });
+}
+
+/** A database that is away for a moment, or a connection that died under a read: ask again, under the same key. */
+function toRequestError(error: unknown): RequestError | undefined {
+  return classifyDatabaseError(error) === "refused" ? undefined : temporarilyUnavailable(RETRY_AFTER_MS);
+}
+
+/**
+ * A replica for queries that it can answer. A mutation and what comes after one, and whoever has seen the ledger go on (which is a
+ * matter of this process's consumer, and of no position of ours), read the primary.
+ */
+function createReadChoice({ database, replica }: Databases, logger: Logger): (base: SubgraphContext) => Promise<Sql> {
+  if (replica === undefined) return () => Promise.resolve(database.sql);
+  const onAside = (reason: string) => logger.warn({ reason }, "the accounts' replica is left aside for a while");
+  const router = createReadRouter({ primary: database, replica, area: "accounts", onAside });
+  return async (base) => {
+    if (base.mustReadPrimary || base.consistency.has("ledger")) return database.sql;
+    const position = base.consistency.get("accounts");
+    return (await router.forReading(position === undefined ? undefined : { area: "accounts", position })).sql;
+  };
 }
 
 function createServices(
@@ -256,7 +339,7 @@ function createServices(
 const revocation = z.object({ sessionId: z.string(), until: z.string() });
 
 /** Also of other processes: the event passes here whoever wrote it. */
-function noteRevocation(event: EventEnvelope, revokedSessions: RevokedSessions): void {
+export function noteRevocation(event: EventEnvelope, revokedSessions: RevokedSessions): void {
   if (event.type !== "session.revoked") return;
   const { sessionId, until } = revocation.parse(event.payload);
   const end = parseInstant(until);

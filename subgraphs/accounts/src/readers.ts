@@ -41,6 +41,8 @@ const CURSOR = "accounts.list";
 
 export function createReaders(options: {
   readonly sql: Sql;
+  /** Where `sql` is a replica's: asked for what the replica has not heard of, as an id that was told to somebody is there. */
+  readonly primarySql: Sql;
   readonly viewer: Viewer | undefined;
   readonly sealer: Sealer;
   readonly accessLog: AccessLog;
@@ -48,18 +50,29 @@ export function createReaders(options: {
   readonly caughtUp: () => Promise<void>;
   readonly logger: Logger;
 }): Readers {
-  const { sql, viewer, sealer, accessLog, caughtUp } = options;
+  const { sql, primarySql, viewer, sealer, accessLog, caughtUp } = options;
   const read = <T>(query: () => Promise<T>) => orUnavailable(options.logger, query);
-  const accounts = new DataLoader<Uuid, AccountRecord | undefined>(async (ids) => {
-    const found = new Map(
-      (await read(() => listAccountsByIds(sql, ids))).map((account) => [account.accountId, account]),
-    );
-    return ids.map((id) => found.get(id));
-  });
-  const users = new DataLoader<Uuid, UserRecord | undefined>(async (ids) => {
-    const found = new Map((await read(() => listUsersByIds(sql, ids))).map((user) => [user.userId, user]));
-    return ids.map((id) => found.get(id));
-  });
+  const isReplica = sql !== primarySql;
+  const accounts = createLoader<AccountRecord>(
+    (from, ids) => read(() => listAccountsByIds(from, ids)),
+    (account) => account.accountId,
+  );
+  const users = createLoader<UserRecord>(
+    (from, ids) => read(() => listUsersByIds(from, ids)),
+    (user) => user.userId,
+  );
+
+  function createLoader<Row>(
+    list: (from: Sql, ids: readonly Uuid[]) => Promise<readonly Row[]>,
+    idOf: (row: Row) => Uuid,
+  ) {
+    return new DataLoader<Uuid, Row | undefined>(async (ids) => {
+      const found = new Map((await list(sql, ids)).map((row) => [idOf(row), row]));
+      const missing = ids.filter((id) => !found.has(id));
+      if (isReplica && missing.length > 0) for (const row of await list(primarySql, missing)) found.set(idOf(row), row);
+      return ids.map((id) => found.get(id));
+    });
+  }
 
   function isAllowed(action: Action, object: string, isOwner: boolean): boolean {
     const decision = mayDo(viewer, action, { isOwner });

@@ -55,6 +55,7 @@ export async function startPlatform(
   options: {
     readonly demo?: boolean;
     readonly onDatabase?: TestDatabase;
+    readonly replicaUrl?: string;
     readonly masterKey?: Uint8Array;
     readonly clock?: TestClock;
   } = {},
@@ -80,6 +81,7 @@ export async function startPlatform(
   });
   const area = await createAccountsArea({
     databaseUrl: testDatabase.url,
+    replicaUrl: options.replicaUrl,
     bus,
     clock,
     ids: randomIds,

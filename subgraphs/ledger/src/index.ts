@@ -1,6 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { createAccessLog, type Sealer, type Viewer } from "@florin/auth";
-import { connectDatabase, createOutboxStore, listen, type Database } from "@florin/db";
+import {
+  classifyDatabaseError,
+  connectDatabase,
+  createOutboxStore,
+  createReadRouter,
+  listen,
+  type Database,
+} from "@florin/db";
 import { ensureProducts, LEDGER_CHANNEL } from "@florin/db/ledger";
 import { createRelay, startReplayLoop, type Bus, type Consumption, type EventStream, type Relay } from "@florin/events";
 import { createSubgraph, type Subgraph, type SubgraphContext } from "@florin/graph";
@@ -11,14 +18,19 @@ import {
   temporarilyUnavailable,
   type Clock,
   type IdSource,
+  type RequestError,
 } from "@florin/kernel";
 import type { Logger, Metrics } from "@florin/telemetry";
-import type { LedgerContext } from "./context.js";
+import type { LedgerContext, Readers } from "./context.js";
 import { createReaderSource } from "./readers.js";
+import { createReplicaReaders } from "./replica-readers.js";
 import { resolvers } from "./resolvers/index.js";
 import { createAccountCommandsGroup, createReplayStore } from "./tasks/account-commands.js";
+import { startInvariantChecks } from "./tasks/check-invariants.js";
 import type { LedgerWriter } from "./writer/command.js";
-import { createLedgerWriter } from "./writer/ledger-writer.js";
+import { createLedgerWriter, DEFAULT_LEASE_MS } from "./writer/ledger-writer.js";
+
+const RETRY_AFTER_MS = 500;
 
 /**
  * The ledger's composition root: database (role florin_ledger) → products → writer → consumers of the accounts stream → relay of
@@ -40,6 +52,16 @@ export interface LedgerAreaOptions {
   readonly ownersMayMoveCash: boolean;
   /** For reads and for the writer together; at least 4. Default 16. */
   readonly maxConnections?: number | undefined;
+  /** How long the book may stand still after its writer's process died or froze. The same in every process. Default 3000. */
+  readonly leaseMs?: number | undefined;
+  /** How often the area checks its own invariants. Default 60 000; 0: never. */
+  readonly checkInvariantsEveryMs?: number | undefined;
+  /** A replica of the same database, for queries; undefined: every read goes to the primary. */
+  readonly replicaUrl?: string | undefined;
+  /** With several hosts in the URL: remembers the primary's timeline across restarts, so that an old primary is refused. */
+  readonly timelineFile?: string | undefined;
+  /** Only for the control of a test that shows what the fence is for: two writers may then both commit. */
+  readonly unsafeNoFence?: boolean | undefined;
 }
 
 export interface LedgerArea {
@@ -52,16 +74,35 @@ export interface LedgerArea {
 
 const DEFAULT_CONNECTIONS = 16;
 const WRITER_CONNECTIONS = 3;
+/** A consumer that stands still keeps the locks of its inbox rows no longer than this. */
+const IDLE_IN_TRANSACTION_MS = 5_000;
 /** How long a reader with a consistency token waits for the accounts stream (api.md, "Who is calling"). */
 const CONSISTENCY_WAIT_MS = 1_000;
 
 export async function createLedgerArea(options: LedgerAreaOptions): Promise<LedgerArea> {
   const { bus, clock, ids, logger, metrics } = options;
   const connections = options.maxConnections ?? DEFAULT_CONNECTIONS;
-  const connect = (applicationName: string, maxConnections: number) =>
-    connectDatabase({ url: options.databaseUrl, area: "ledger", applicationName, maxConnections });
+  const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+  const connect = (
+    applicationName: string,
+    maxConnections: number,
+    { url = options.databaseUrl, idleInTransactionMs = IDLE_IN_TRANSACTION_MS } = {},
+  ) =>
+    connectDatabase({
+      url,
+      timelineFile: options.timelineFile,
+      area: "ledger",
+      applicationName,
+      maxConnections,
+      idleInTransactionMs,
+    });
   const database = connect("florin-ledger", connections - WRITER_CONNECTIONS);
-  const writerDatabase = connect("florin-ledger-writer", WRITER_CONNECTIONS);
+  // Who lost the lease by standing still keeps no locks that the next one would wait for.
+  const writerDatabase = connect("florin-ledger-writer", WRITER_CONNECTIONS, { idleInTransactionMs: leaseMs });
+  const replica =
+    options.replicaUrl === undefined
+      ? undefined
+      : connect("florin-ledger-replica", connections - WRITER_CONNECTIONS, { url: options.replicaUrl });
   await ensureProducts(database, productLibrary, ids, clock);
 
   const store = createOutboxStore(database, "ledger");
@@ -73,7 +114,9 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
     products: productLibrary,
     logger,
     metrics,
-    holder: `ledger-${ids.next()}`,
+    holder: `ledger-${process.pid}-${ids.next()}`, // so that whoever looks at the head sees whom to look for
+    leaseMs,
+    isFenced: options.unsafeNoFence !== true,
     onCommitted: () => relay.wake(),
   });
   // Batches of another process's writer are told by the database.
@@ -82,23 +125,31 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   const accountCommands = bus.consume(group);
   const replays = startReplayLoop({ group, store: createReplayStore(database), logger });
   relay.start();
+  const invariants = startInvariantChecks({ ...options, everyMs: options.checkInvariantsEveryMs });
 
   return {
-    subgraph: await createLedgerSubgraph(options, database, writer, accountCommands),
+    subgraph: await createLedgerSubgraph(options, { primary: database, replica }, writer, accountCommands),
     stream: { stream: "ledger", head: store.head, range: store.range },
     health: () => checkHealth(database, writer),
-    stop: (deadlineMs) => stopAll(deadlineMs, relay, writer, [replays, hints], [writerDatabase, database]),
+    stop: (deadlineMs) =>
+      stopAll(
+        deadlineMs,
+        relay,
+        writer,
+        [replays, hints, invariants],
+        [writerDatabase, database, ...(replica === undefined ? [] : [replica])],
+      ),
   };
 }
 
 async function createLedgerSubgraph(
   options: LedgerAreaOptions,
-  database: Database,
+  databases: { readonly primary: Database; readonly replica: Database | undefined },
   writer: LedgerWriter,
   accountCommands: Consumption,
 ): Promise<Subgraph> {
   const { clock, logger, sealer, ownersMayMoveCash } = options;
-  const readersOfRequest = createReaderSource(database);
+  const readersOfRequest = createReadersOfRequest(databases, logger);
   const accessLog = createAccessLog({
     clock,
     write: ({ at, ...entry }) =>
@@ -110,7 +161,7 @@ async function createLedgerSubgraph(
     const accounts = base.consistency.get("accounts");
     const isReached = accounts === undefined || (await accountCommands.reached(accounts, CONSISTENCY_WAIT_MS));
     if (!isReached) throw temporarilyUnavailable(CONSISTENCY_WAIT_MS, "What you wrote has not arrived here yet.");
-    return { ...base, readers: readersOfRequest(), writer, clock, sealer, accessLog, ownersMayMoveCash };
+    return { ...base, readers: await readersOfRequest(base), writer, clock, sealer, accessLog, ownersMayMoveCash };
   }
 
   return createSubgraph<LedgerContext>({
@@ -120,8 +171,33 @@ async function createLedgerSubgraph(
     verifyServiceToken: options.verifyServiceToken,
     verifyViewer: options.verifyViewer,
     buildContext,
+    toRequestError,
     logger,
   });
+}
+
+/** A database that is away for a moment, or a connection that died under a read: ask again, under the same key. */
+function toRequestError(error: unknown): RequestError | undefined {
+  return classifyDatabaseError(error) === "refused" ? undefined : temporarilyUnavailable(RETRY_AFTER_MS);
+}
+
+/** A mutation, and whatever comes after one in the same operation, reads the primary: no money decision is made from a replica. */
+function createReadersOfRequest(
+  databases: { readonly primary: Database; readonly replica: Database | undefined },
+  logger: Logger,
+): (base: SubgraphContext) => Promise<Readers> {
+  const { primary, replica } = databases;
+  const onPrimary = createReaderSource(primary);
+  if (replica === undefined) return () => Promise.resolve(onPrimary());
+  const onReplica = createReaderSource(replica);
+  const onAside = (reason: string) => logger.warn({ reason }, "the ledger's replica is left aside for a while");
+  const router = createReadRouter({ primary, replica, area: "ledger", onAside });
+  return async (base) => {
+    if (base.mustReadPrimary) return onPrimary();
+    const position = base.consistency.get("ledger");
+    const chosen = await router.forReading(position === undefined ? undefined : { area: "ledger", position });
+    return chosen === primary ? onPrimary() : createReplicaReaders(onReplica(), onPrimary());
+  };
 }
 
 async function checkHealth(database: Database, writer: LedgerWriter): Promise<{ ready: boolean; detail: string }> {

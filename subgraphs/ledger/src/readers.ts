@@ -39,6 +39,9 @@ import type { OperationRecord } from "./writer/command.js";
 /**
  * Every read of one request. Each load is gathered: what a request asks for in one tick becomes one statement, and reads of
  * accounts and live balances are gathered over all requests of the process. Nothing is cached beyond its request.
+ *
+ * The balances that a request asks for together are never divided over statements: one snapshot covers them all, so between accounts
+ * of one question no money is seen twice or not at all, whatever is being transferred meanwhile.
  */
 export type {
   AccountTotals,
@@ -84,23 +87,44 @@ export interface Readers {
 }
 
 const MAX_GATHERED = 500;
+/** Questions for balances that share a statement; each is whole in it. */
+const MAX_GATHERED_QUESTIONS = 100;
 
-/** One for each process; gives the readers of a request. */
-export function createReaderSource(database: Database): () => Readers {
-  const { sql } = database;
-  // Waits for the end of the turn of the event loop, so that requests which arrived together share a statement.
-  const shared = { cache: false, maxBatchSize: MAX_GATHERED, batchScheduleFn: setImmediate };
-  const accounts = createLoader((ids: readonly Uuid[]) => listAccounts(sql, ids), accountIdOf, String, shared);
-  const totals = createLoader((ids: readonly Uuid[]) => listLiveTotals(sql, ids), accountIdOf, String, shared);
-  return () => createReaders(sql, accounts, totals);
+/** What the requests of one process share, for one database. */
+interface SharedLoaders {
+  readonly accounts: DataLoader<Uuid, LedgerAccount | undefined>;
+  /** A key is all that one request asks for at once. */
+  readonly totals: DataLoader<readonly Uuid[], ReadonlyMap<Uuid, AccountTotals>>;
 }
 
-function createReaders(
-  sql: Database["sql"],
-  accounts: DataLoader<Uuid, LedgerAccount | undefined>,
-  totals: DataLoader<Uuid, AccountTotals | undefined>,
-): Readers {
-  const account = new DataLoader<Uuid, LedgerAccount | undefined>((ids) => accounts.loadMany(ids));
+/** One for each database of a process; gives the readers of a request. */
+export function createReaderSource({ sql }: Database): () => Readers {
+  // Waits for the end of the turn of the event loop, so that requests which arrived together share a statement.
+  const shared = { cache: false, batchScheduleFn: setImmediate };
+  const accounts = createLoader((ids: readonly Uuid[]) => listAccounts(sql, ids), accountIdOf, String, {
+    ...shared,
+    maxBatchSize: MAX_GATHERED,
+  });
+  const totals = new DataLoader<readonly Uuid[], ReadonlyMap<Uuid, AccountTotals>>(
+    async (questions) => {
+      const rows = await listLiveTotals(sql, [...new Set(questions.flat())]);
+      const byAccount = new Map(rows.map((row) => [row.accountId, row]));
+      return questions.map(() => byAccount);
+    },
+    { ...shared, maxBatchSize: MAX_GATHERED_QUESTIONS },
+  );
+  return () => createReaders(sql, { accounts, totals });
+}
+
+function createReaders(sql: Database["sql"], shared: SharedLoaders): Readers {
+  const account = new DataLoader<Uuid, LedgerAccount | undefined>((ids) => shared.accounts.loadMany(ids));
+  const totals = new DataLoader<Uuid, AccountTotals | undefined>(
+    async (ids) => {
+      const byAccount = await shared.totals.load(ids);
+      return ids.map((id) => byAccount.get(id));
+    },
+    { cache: false }, // a later mutation of the same request has changed them
+  );
   const observed = new Map<string, DataLoader<Uuid, AccountTotals | undefined>>();
   const observedFor = (observation: Observation) => {
     const key = `${observation.at ?? ""}/${observation.knownAt ?? ""}`;

@@ -35,8 +35,16 @@ export function customer(name: string): Person {
   return { principal: `usr_${name}`, roles: ["CUSTOMER"], scopes: [] };
 }
 
-export async function startLedger(options: { readonly ownersMayMoveCash?: boolean } = {}) {
-  const testDatabase = await createTestDatabase();
+export async function startLedger(
+  options: {
+    readonly ownersMayMoveCash?: boolean;
+    /** Default: a database of its own, and no replica. */
+    readonly databases?: { readonly primaryUrl: string; readonly replicaUrl: string };
+  } = {},
+) {
+  const { databases } = options;
+  const testDatabase =
+    databases === undefined ? await createTestDatabase() : { url: databases.primaryUrl, drop: () => Promise.resolve() };
   const logger = createLogger({ name: "ledger-test", level: "silent" });
   const metrics = createMetrics({ processMetrics: false });
   const clock = systemClock;
@@ -57,6 +65,7 @@ export async function startLedger(options: { readonly ownersMayMoveCash?: boolea
   });
   const area = await createLedgerArea({
     databaseUrl: testDatabase.url,
+    replicaUrl: databases?.replicaUrl,
     bus,
     clock,
     ids: randomIds,
@@ -72,7 +81,7 @@ export async function startLedger(options: { readonly ownersMayMoveCash?: boolea
     viewer: Person | undefined,
     query: string,
     variables: Record<string, unknown> = {},
-    headers: { readonly authorization?: string } = {},
+    headers: { readonly authorization?: string; readonly consistency?: string; readonly read?: "primary" } = {},
   ): Promise<SubgraphResponse> {
     const token = viewer === undefined ? undefined : (await issuer.issueAccessToken(viewer)).token;
     return area.subgraph.execute({
@@ -82,6 +91,8 @@ export async function startLedger(options: { readonly ownersMayMoveCash?: boolea
         authorization: headers.authorization ?? `Bearer ${await serviceTokens.tokenFor("ledger")}`,
         "x-florin-viewer": token === undefined ? undefined : `Bearer ${token}`,
         "x-correlation-id": "test-correlation",
+        "x-consistency-token": headers.consistency,
+        "x-florin-read": headers.read,
         "x-deadline-ms": "10000",
       },
     });

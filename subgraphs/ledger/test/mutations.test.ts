@@ -35,7 +35,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await ledger.stop();
-  const faults = await checkBooks(ledger.url);
+  const faults = await checkBooks(ledger.url, { areas: ["ledger"] });
   await ledger.drop();
   expect(faults).toEqual([]);
 });
@@ -226,6 +226,13 @@ describe("postInstructionBatch", () => {
     ]);
     expect(await faultCodes([{ inboundHardSettlement: settlement }])).toEqual([
       ["input.instructions.0.inboundHardSettlement.internalAccountId", "NOT_INTERNAL_ACCOUNT"],
+    ]);
+  });
+
+  test("refuses details that speak in the ledger's own name", async () => {
+    const { errors } = await post({ instructions: [transfer("1.00")], details: { accepted_despite: [] } });
+    expect(errors[0]?.extensions?.["fields"]).toMatchObject([
+      { path: "input.details.accepted_despite", code: "NAME_RESERVED" },
     ]);
   });
 

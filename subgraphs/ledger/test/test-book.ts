@@ -23,6 +23,8 @@ import type {
 } from "../src/writer/command.js";
 import { createLedgerWriter, type LedgerWriterOptions } from "../src/writer/ledger-writer.js";
 
+/** Short, so that tests of a change of hands are too. */
+export const TEST_LEASE_MS = 600;
 export const PRINCIPAL = "usr_tester";
 export const usd = (amount: string): Money => ({
   amount: parseDecimal(amount, 7) as Amount,
@@ -64,6 +66,7 @@ export async function openTestBook(options: Partial<LedgerWriterOptions> = {}): 
       area: "ledger",
       applicationName: "florin-test-ledger",
       maxConnections: 4,
+      idleInTransactionMs: more.leaseMs ?? TEST_LEASE_MS,
     });
     const writer = createLedgerWriter({
       database,
@@ -73,7 +76,7 @@ export async function openTestBook(options: Partial<LedgerWriterOptions> = {}): 
       logger: createLogger({ name: "test", level: "silent" }),
       metrics: createMetrics({ processMetrics: false }),
       holder: `test-${started.length}`,
-      leaseMs: 600,
+      leaseMs: TEST_LEASE_MS,
       ...more,
     });
     started.push({ writer, database });
@@ -109,7 +112,7 @@ export async function openTestBook(options: Partial<LedgerWriterOptions> = {}): 
         from ledger.balance where account_id = ${accountId}`;
       return rows[0]!.net;
     },
-    findings: () => checkBooks(url),
+    findings: () => checkBooks(url, { areas: ["ledger"] }),
     stop: async () => {
       for (const { writer, database } of started) {
         await writer.stop(5_000);

@@ -23,13 +23,28 @@ export interface LeaseClaim {
 const leaseEnd = (sql: Sql | Transaction, leaseMs: number) =>
   sql`clock_timestamp() + make_interval(secs => ${leaseMs / 1000}::float8)`;
 
-/** Takes a lease that has run out (or is ours) and bumps the epoch. undefined: somebody else holds it. */
-export async function claimLease(sql: Sql, claim: LeaseClaim): Promise<bigint | undefined> {
-  const rows = await sql<{ epoch: bigint }[]>`
-    update ledger.head set epoch = epoch + 1, holder = ${claim.holder}, lease_until = ${leaseEnd(sql, claim.leaseMs)}
-    where book_id = ${claim.bookId} and (lease_until < clock_timestamp() or holder = ${claim.holder})
-    returning epoch`;
-  return rows[0]?.epoch;
+/** Told when a lease is given back, so that nobody waits for its end. */
+export const LEASE_CHANNEL = "florin_ledger_lease";
+
+export type ClaimedLease =
+  | { readonly epoch: bigint }
+  /** Somebody else's, for so long at least. */
+  | { readonly epoch: undefined; readonly leftMs: number };
+
+/** Takes a lease that has run out (or is ours) and bumps the epoch. */
+export async function claimLease(sql: Sql, claim: LeaseClaim): Promise<ClaimedLease> {
+  const rows = await sql<{ epoch: bigint | null; leftMs: number }[]>`
+    with claimed as (
+      update ledger.head set epoch = epoch + 1, holder = ${claim.holder}, lease_until = ${leaseEnd(sql, claim.leaseMs)}
+      where book_id = ${claim.bookId} and (lease_until < clock_timestamp() or holder = ${claim.holder})
+      returning epoch)
+    select (select epoch from claimed) as epoch,
+      case when h.lease_until = '-infinity' then 0
+        else greatest(0, extract(epoch from h.lease_until - clock_timestamp()) * 1000) end::float8 as "leftMs"
+    from ledger.head h where h.book_id = ${claim.bookId}`;
+  const row = rows[0];
+  if (row === undefined) throw new Error(`book ${claim.bookId} has no head row. Run the migrations.`);
+  return row.epoch === null ? { epoch: undefined, leftMs: row.leftMs } : { epoch: row.epoch };
 }
 
 /** false: the lease is lost. Batches renew it too; this is for the quiet times between them. */
@@ -44,8 +59,11 @@ export async function renewLease(sql: Sql, claim: LeaseClaim, epoch: bigint): Pr
 /** Lets the next one in at once. Nothing happens when the lease is no longer ours. */
 export async function releaseLease(sql: Sql, claim: LeaseClaim, epoch: bigint): Promise<void> {
   await sql`
-    update ledger.head set lease_until = '-infinity', holder = null
-    where book_id = ${claim.bookId} and epoch = ${epoch} and holder = ${claim.holder}`;
+    with released as (
+      update ledger.head set lease_until = '-infinity', holder = null
+      where book_id = ${claim.bookId} and epoch = ${epoch} and holder = ${claim.holder}
+      returning 1)
+    select pg_notify(${LEASE_CHANNEL}, '') from released`;
 }
 
 export async function getHead(sql: Sql | Transaction, bookId: number): Promise<BookHead> {

@@ -59,7 +59,11 @@ export async function closeAccount(
     const pending = await findPendingClosure(tx, accountId);
     const entityId = pending?.closureId ?? asked.closureId;
     const kept = await claimKey(services, tx, viewer, input, entityId);
-    if (kept !== undefined) return { closureId: kept.entityId, isReplay: true, isSent: false };
+    if (kept !== undefined) {
+      // Under our own new closure's id, the key is ours: a COMMIT of this very call whose answer was lost.
+      const isOurs = kept.entityId === asked.closureId;
+      return { closureId: kept.entityId, isReplay: !isOurs, isSent: isOurs && account.status === "PENDING_CLOSURE" };
+    }
     if (pending !== undefined) return { closureId: entityId, isReplay: false, isSent: false };
     const isOpen = account.status === "OPEN";
     await insertAccountClosure(tx, {

@@ -100,7 +100,8 @@ export async function openAccountFor(
     await appendOutbox(tx, "accounts", [event]);
     return undefined;
   });
-  if (kept !== undefined) {
+  // Under our own new account's id, the key is ours: a COMMIT of this very call whose answer was lost.
+  if (kept !== undefined && kept.entityId !== planned.accountId) {
     if (kept.operation !== "openAccount" || kept.fingerprint !== fingerprintOfOpening(request))
       throw idempotencyKeyReused();
     // Joins the first call when that still waits for the ledger.

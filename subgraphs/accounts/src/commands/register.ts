@@ -92,7 +92,12 @@ export async function register(
   const waitMs = Math.min(WALLET_WAIT_MS, facts.timeLeftMs());
   const position = services.answers.expectPosition(events[1]!.eventId, waitMs);
   const written = await services.transact((tx) => insertPerson(services, tx, registration, person, wallet, events));
-  if (written.kind === "kept") return replay(services, registration, written.kept);
+  if (written.kind === "kept") {
+    // Under our own new person's id, the key is ours: a COMMIT of this very call whose answer was lost.
+    const isOurs = written.kept.entityId === person.userId;
+    if (isOurs) services.wakeRelay();
+    return { ...(await replay(services, registration, written.kept)), isReplay: !isOurs };
+  }
   services.wakeRelay();
   await awaitOpening(services, wallet.accountId, waitMs);
   const user = { ...person, status: "ACTIVE" } as const;

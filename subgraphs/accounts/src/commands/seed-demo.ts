@@ -78,6 +78,9 @@ const households: readonly { readonly people: readonly DemoPerson[]; readonly ac
   },
 ];
 
+/** Everybody who can sign in with the published password, in the order in which shared accounts are funded. */
+export const demoLogins: readonly Pick<DemoPerson, "email" | "what">[] = households.flatMap(({ people }) => people);
+
 export async function seedDemo(services: Services, correlationId: string): Promise<DemoData> {
   const partner = await seedPartner(services);
   const identities: DemoIdentity[] = [];
@@ -92,11 +95,23 @@ async function seedHousehold(
   account: string | undefined,
   correlationId: string,
 ): Promise<readonly DemoIdentity[]> {
-  const known = await Promise.all(people.map(({ email }) => findUserByIdentifier(services.sql, email)));
-  const users = known.every((user) => user !== undefined)
-    ? known
-    : await createHousehold(services, people, account, correlationId);
+  const users =
+    (await findHousehold(services, people)) ?? (await createHousehold(services, people, account, correlationId));
   return Promise.all(people.map((person, i) => toIdentity(services, person, users[i]!)));
+}
+
+type Household = readonly Pick<UserRecord, "userId">[];
+
+/** undefined unless all of them are there. */
+async function findHousehold(services: Services, people: readonly DemoPerson[]): Promise<Household | undefined> {
+  const known = await Promise.all(people.map(({ email }) => findUserByIdentifier(services.sql, email)));
+  const found = known.filter((user) => user !== undefined);
+  return found.length === people.length ? found : undefined;
+}
+
+/** Rolls the transaction back: somebody of the household is there already. */
+class HouseholdExists extends Error {
+  override readonly name = "HouseholdExists";
 }
 
 /** All of them, their account and the events in one transaction, so a crash leaves no half of it. */
@@ -105,7 +120,7 @@ async function createHousehold(
   people: readonly DemoPerson[],
   accountName: string | undefined,
   correlationId: string,
-): Promise<readonly Pick<UserRecord, "userId">[]> {
+): Promise<Household> {
   const users: NewUser[] = [];
   for (const { email, fullName, role } of people) {
     const passwordHash = await services.passwords.hash(DEMO_PASSWORD);
@@ -116,15 +131,21 @@ async function createHousehold(
   const events: NewEvent[] = users.map((user) => userRegistered(services, user.userId, correlationId));
   if (wallet !== undefined) events.push(accountOpen(services, wallet, owners[0]!, correlationId));
 
-  await services.transact(async (tx) => {
-    for (const user of users)
-      if (!(await insertUser(tx, user)))
-        throw new Error(`${user.email ?? ""} exists; remove it, or start without demo data`);
-    if (wallet !== undefined) await insertAccount(tx, wallet satisfies NewAccount);
-    await appendOutbox(tx, "accounts", events);
-  });
+  try {
+    await services.transact(async (tx) => {
+      for (const user of users) if (!(await insertUser(tx, user))) throw new HouseholdExists();
+      if (wallet !== undefined) await insertAccount(tx, wallet satisfies NewAccount);
+      await appendOutbox(tx, "accounts", events);
+    });
+  } catch (error) {
+    if (!(error instanceof HouseholdExists)) throw error;
+    // Another process was at it at the same moment, or our own COMMIT went through and its answer was lost.
+    const found = await findHousehold(services, people);
+    if (found !== undefined) return found;
+    const emails = people.map((person) => person.email).join(", ");
+    throw new Error(`Some of ${emails} exist and some do not; remove them, or start without demo data.`);
+  }
   services.wakeRelay();
-  if (wallet !== undefined) await awaitOpening(services, wallet.accountId, WALLET_WAIT_MS);
   return users;
 }
 
@@ -136,6 +157,9 @@ async function toIdentity(
   const userId = formatId("user", user.userId);
   const filter = { owner: userId, status: undefined, currency: undefined };
   const accounts = await listAccounts(services.sql, filter, { after: undefined, limit: 100 });
+  // Also those that another process asked for a moment ago: they are to be funded.
+  for (const { accountId, status } of accounts)
+    if (status === "PENDING") await awaitOpening(services, accountId, WALLET_WAIT_MS);
   return { ...person, userId, accountIds: accounts.map((account) => formatId("account", account.accountId)) };
 }
 

@@ -67,6 +67,9 @@ export function checkText(text: string | null | undefined, path: string, faults:
   });
 }
 
+/** The ledger's own note in a batch's details; its invariants trust it, so nobody else may write it. */
+const ACCEPTED_DESPITE = "accepted_despite";
+
 export function parseDetails(details: unknown, path: string, faults: FieldFault[]): Json | undefined {
   if (details === null || details === undefined) return undefined;
   const text = JSON.stringify(details);
@@ -76,6 +79,11 @@ export function parseDetails(details: unknown, path: string, faults: FieldFault[
   }
   if (hasNul(details)) {
     faults.push(nulFault(path));
+    return undefined;
+  }
+  if (typeof details === "object" && Object.hasOwn(details, ACCEPTED_DESPITE)) {
+    const message = `${ACCEPTED_DESPITE} is what the ledger notes on an advice (PI-4). Choose another name.`;
+    faults.push({ path: `${path}.${ACCEPTED_DESPITE}`, code: "NAME_RESERVED", message });
     return undefined;
   }
   return JSON.parse(text) as Json;

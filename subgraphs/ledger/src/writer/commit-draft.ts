@@ -122,7 +122,7 @@ export class CommitDraft {
 
   /** undefined when no command changed anything. */
   toWrite(
-    given: Pick<BookWrite, "bookId" | "leaseMs" | "epoch" | "drainedCommandIds"> & { readonly expectedBatch: bigint },
+    given: Pick<BookWrite, "bookId" | "leaseMs" | "epoch" | "expectedBatch" | "isFenced" | "drainedCommandIds">,
   ): BookWrite | undefined {
     if (this.#events.length === 0) return undefined; // nothing that happens here happens in silence
     if (this.batches.length === 0) this.#advanceKnownAt();

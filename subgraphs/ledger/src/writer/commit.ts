@@ -2,7 +2,7 @@ import { applyBatch, deleteCommands, HeadMoved, listProductCatalogue, readWriter
 import type { WriterState } from "@florin/db/ledger";
 import { classifyDatabaseError, type Database, type Transaction } from "@florin/db";
 import type { Clock, IdSource, Instant, Product, Uuid } from "@florin/kernel";
-import { retry } from "@florin/resilience";
+import { faultPoint, retry } from "@florin/resilience";
 import type { Logger } from "@florin/telemetry";
 import { planQuery, toBookView } from "./book-view.js";
 import { CommitDraft } from "./commit-draft.js";
@@ -23,11 +23,15 @@ export interface CommitOptions {
   readonly ids: IdSource;
   readonly products: readonly Product[];
   readonly logger: Logger;
+  /** false only in the control of a test: the epoch and the head row are not compared. */
+  readonly isFenced: boolean;
 }
 
 export interface Committed {
   readonly outcomes: ReadonlyMap<Uuid, WriterOutcome>;
   readonly outboxPosition: bigint;
+  /** performance.now() before it began, when it renewed the lease: ours for its length from then on at least. */
+  readonly renewedAt: number | undefined;
 }
 
 /** Fenced: the book's epoch is no longer ours. Nothing of this commit has happened. */
@@ -51,9 +55,12 @@ export function createCommitter(options: CommitOptions): Committer {
     commands: readonly LedgerCommand[],
     drained: readonly Uuid[],
   ): Promise<Committed> {
-    return await options.database.transaction(async (tx) => {
+    const startedAt = performance.now();
+    faultPoint("ledger.commit.before-read");
+    const committed = await options.database.transaction(async (tx) => {
       const state = await readWriterState(tx, planQuery(options.bookId, commands));
-      if (state.head.epoch !== epoch) throw new LeaseLost();
+      faultPoint("ledger.commit.after-read");
+      if (options.isFenced && state.head.epoch !== epoch) throw new LeaseLost();
       catalogue = await ensureCatalogue(tx, catalogue, state, commands);
       const draft = new CommitDraft({
         head: state.head,
@@ -66,18 +73,23 @@ export function createCommitter(options: CommitOptions): Committer {
       const outcomes = planCommands(draft, state, commands);
       for (const fault of draft.faults)
         options.logger.error({ err: fault }, "a batch could not be judged and was refused");
-      const { bookId, leaseMs } = options;
+      const { bookId, leaseMs, isFenced } = options;
       const write = draft.toWrite({
         bookId,
         leaseMs,
+        isFenced,
         epoch,
         expectedBatch: state.head.batch,
         drainedCommandIds: drained,
       });
       if (write === undefined) await deleteCommands(tx, drained);
       else await applyBatch(tx, write);
-      return { outcomes, outboxPosition: draft.outboxPosition };
+      faultPoint("ledger.commit.before-commit");
+      const renewedAt = write === undefined ? undefined : startedAt;
+      return { outcomes, outboxPosition: draft.outboxPosition, renewedAt };
     });
+    faultPoint("ledger.commit.after-commit");
+    return committed;
   }
 
   /** Products are added while we run, by a newer version of this program beside us: read again when something is not there. */

@@ -1,6 +1,13 @@
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
-import { classifyDatabaseError, listen, type Database } from "@florin/db";
-import { COMMAND_CHANNEL, insertCommands, LEDGER_CHANNEL, listCommands, type CommandRow } from "@florin/db/ledger";
+import { classifyDatabaseError, listen, type Database, type DatabaseErrorClass } from "@florin/db";
+import {
+  COMMAND_CHANNEL,
+  insertCommands,
+  LEASE_CHANNEL,
+  LEDGER_CHANNEL,
+  listCommands,
+  type CommandRow,
+} from "@florin/db/ledger";
 import {
   RequestError,
   temporarilyUnavailable,
@@ -9,7 +16,7 @@ import {
   type Product,
   type Uuid,
 } from "@florin/kernel";
-import { planPauseMs, withDeadline } from "@florin/resilience";
+import { FaultInjected, faultPoint, planPauseMs, retry, withDeadline } from "@florin/resilience";
 import type { Logger, Metrics } from "@florin/telemetry";
 import type { LedgerCommand, LedgerWriter, WriterOutcome } from "./command.js";
 import { commandFromJson, toCommandRow } from "./command-json.js";
@@ -18,6 +25,7 @@ import { createLeaseKeeper, type LeaseKeeper } from "./lease-keeper.js";
 import { PendingCommands, type PendingCommand } from "./pending-commands.js";
 import { findStoredOutcomes } from "./stored-outcomes.js";
 import { WakeSignal } from "./wake-signal.js";
+import { createWriterMeters, type WriterMeters } from "./writer-meters.js";
 
 /**
  * The book's one writer of money (README, "One writer of money", "One batch commit").
@@ -41,7 +49,10 @@ export interface LedgerWriterOptions {
   readonly metrics: Metrics;
   /** Unique per process. */
   readonly holder: string;
+  /** How long the book may stand still after its holder died; the database's connections should keep no lock for longer. */
   readonly leaseMs?: number;
+  /** false only in the control of a test: then nothing keeps two writers apart. */
+  readonly isFenced?: boolean;
   readonly maxBatch?: number;
   readonly queueLimit?: number;
   readonly recoveryMs?: number;
@@ -50,7 +61,10 @@ export interface LedgerWriterOptions {
   readonly onCommitted?: (outboxPosition: bigint) => void;
 }
 
+export const DEFAULT_LEASE_MS = 3_000;
 const MAIN_BOOK = 1;
+/** Making a command durable may be tried again, as it has its key; within what a mutation keeps back for it. */
+const INSERT_RETRY = { attempts: 3, baseMs: 20, maxMs: 100 } as const;
 /** How late a command is found whose notification was lost. */
 const POLL_MS = 250;
 /** The gathered look for outcomes while somebody waits; notifications make it quicker. */
@@ -73,7 +87,7 @@ class BookWriter implements LedgerWriter {
   readonly #maxBatch: number;
   readonly #unreadable = new Set<Uuid>();
   readonly #listeners: { stop(): Promise<void> }[] = [];
-  readonly #meters: ReturnType<typeof createMeters>;
+  readonly #meters: WriterMeters;
   #drainAfter = 0;
   #isStopping = false;
   #running: Promise<void> = Promise.resolve();
@@ -82,17 +96,17 @@ class BookWriter implements LedgerWriter {
     this.#options = options;
     this.#maxBatch = options.maxBatch ?? 500;
     this.#pending = new PendingCommands(options.queueLimit ?? 10_000, options.commandTimeoutMs ?? 15_000);
-    const leaseMs = options.leaseMs ?? 3_000;
-    const claim = { bookId: this.#bookId, holder: options.holder, leaseMs };
-    const onChange = () => this.wake();
-    this.#keeper = createLeaseKeeper({ database: options.database, claim, logger: options.logger, onChange });
-    this.#committer = createCommitter({ ...options, bookId: this.#bookId, leaseMs });
-    this.#meters = createMeters(options.metrics, () => this.#pending.size);
+    const { database, logger, holder, leaseMs = DEFAULT_LEASE_MS, isFenced = true } = options;
+    const claim = { bookId: this.#bookId, holder, leaseMs };
+    this.#keeper = createLeaseKeeper({ database, claim, logger, isFenced, onChange: () => this.wake() });
+    this.#committer = createCommitter({ ...options, bookId: this.#bookId, leaseMs, isFenced });
+    this.#meters = createWriterMeters(options.metrics, () => this.#pending.size);
   }
 
   start(): void {
     this.#keeper.start();
     void this.#listen(COMMAND_CHANNEL, () => this.wake());
+    void this.#listen(LEASE_CHANNEL, () => this.#keeper.hurry());
     void this.#listen(LEDGER_CHANNEL, () => {
       if (this.#keeper.epoch() === undefined) this.#signal.raise();
     });
@@ -116,15 +130,29 @@ class BookWriter implements LedgerWriter {
     return (stored.get(command.commandId) ?? command.fingerprint) === command.fingerprint ? "durable" : "key-reused";
   }
 
-  /** Whatever is not known to be durable is told as such: the same key may be sent again. */
+  /**
+   * A lost answer is no refusal: the row is under the command's id, so the same statement again finds it or writes it. What is still
+   * not known to be durable then is told as such: the same key may be sent again.
+   */
   async #insert(command: LedgerCommand): Promise<ReadonlyMap<Uuid, string>> {
     try {
-      return await insertCommands(this.#options.database.sql, this.#bookId, [toCommandRow(command)]);
+      return await retry(() => this.#insertRows([toCommandRow(command)]), {
+        ...INSERT_RETRY,
+        random: Math.random,
+        shouldRetry: (error) => kindOfFailure(error) !== "refused",
+      });
     } catch (error) {
-      if (classifyDatabaseError(error) === "refused") throw error;
+      if (kindOfFailure(error) === "refused") throw error;
       this.#options.logger.warn({ err: error }, "ledger command could not be made durable");
       throw temporarilyUnavailable(1_000);
     }
+  }
+
+  async #insertRows(rows: readonly CommandRow[]): Promise<ReadonlyMap<Uuid, string>> {
+    faultPoint("ledger.command.before-insert");
+    const stored = await insertCommands(this.#options.database.sql, this.#bookId, rows);
+    faultPoint("ledger.command.after-insert");
+    return stored;
   }
 
   isLeader(): boolean {
@@ -188,7 +216,10 @@ class BookWriter implements LedgerWriter {
     const page = { limit, except: [...this.#unreadable] };
     const rows = await listCommands(this.#options.database.sql, this.#bookId, page);
     if (rows.length === limit) this.#drainAfter = 0;
-    return rows.map((row) => this.#adopt(row)).filter((entry) => entry !== undefined);
+    const adopted = rows.map((row) => this.#adopt(row)).filter((entry) => entry !== undefined);
+    // What waited here for another leader and has no row any more was decided by that leader, before the lease came to us.
+    if (this.#pending.hasWaiting) await this.#lookForOutcomes();
+    return adopted;
   }
 
   /** A row that this version cannot read stays where it is, for a version that can; it is reported once. */
@@ -210,8 +241,8 @@ class BookWriter implements LedgerWriter {
     const startedAt = performance.now();
     try {
       const commands = batch.map((entry) => entry.command);
-      const { outcomes, outboxPosition } = await this.#committer.commit(epoch, commands, stored);
-      this.#keeper.markRenewed();
+      const { outcomes, outboxPosition, renewedAt } = await this.#committer.commit(epoch, commands, stored);
+      if (renewedAt !== undefined) this.#keeper.markRenewed(renewedAt);
       this.#settle(outcomes);
       this.#meters.batch(batch.length, performance.now() - startedAt);
       this.#options.onCommitted?.(outboxPosition);
@@ -222,9 +253,9 @@ class BookWriter implements LedgerWriter {
 
   /** From here on nothing is said to a caller that was not read from the database. */
   async #recover(epoch: bigint, batch: readonly PendingCommand[], error: unknown): Promise<void> {
-    const kind = error instanceof LeaseLost ? "fenced" : classifyDatabaseError(error);
+    const kind = kindOfFailure(error);
     this.#meters.failure(kind);
-    if (error instanceof LeaseLost) {
+    if (kind === "fenced") {
       this.#keeper.markLost();
       this.#pending.requeue(batch);
       return;
@@ -286,13 +317,12 @@ class BookWriter implements LedgerWriter {
   /** Makes what is queued durable, for the process that holds the lease. Asking twice changes nothing. */
   async #forward(): Promise<void> {
     const batch = this.#pending.cut(this.#maxBatch);
+    for (const entry of batch) entry.wasSent = true;
     try {
-      const rows = batch.map((entry) => toCommandRow(entry.command));
-      const stored = await insertCommands(this.#options.database.sql, this.#bookId, rows);
+      const stored = await this.#insertRows(batch.map((entry) => toCommandRow(entry.command)));
       for (const entry of batch) {
         const { commandId, fingerprint } = entry.command;
         entry.state = "WAITING";
-        entry.wasSent = true;
         entry.isStored = true;
         if ((stored.get(commandId) ?? fingerprint) !== fingerprint)
           this.#pending.settle(commandId, { kind: "key-reused" });
@@ -332,43 +362,8 @@ class BookWriter implements LedgerWriter {
   }
 }
 
-function createMeters(metrics: Metrics, pending: () => number) {
-  const batchSize = metrics.histogram({
-    name: "florin_ledger_batch_commands",
-    help: "Commands in one commit of the book's writer.",
-    buckets: [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000],
-  });
-  const commitSeconds = metrics.histogram({
-    name: "florin_ledger_commit_seconds",
-    help: "From reading the head to the end of COMMIT, retries included.",
-  });
-  const failures = metrics.counter({
-    name: "florin_ledger_commit_failures_total",
-    help: "Commits that did not go through, by what was known about them.",
-    labelNames: ["kind"],
-  });
-  const outcomes = metrics.counter({
-    name: "florin_ledger_outcomes_total",
-    help: "Commands that were settled, by outcome.",
-    labelNames: ["outcome"],
-  });
-  metrics.gauge({
-    name: "florin_ledger_pending_commands",
-    help: "Commands in this process whose outcome is not known yet.",
-    collect: pending,
-  });
-  return {
-    batch: (size: number, ms: number) => {
-      batchSize.observe(size);
-      commitSeconds.observe(ms / 1000);
-    },
-    failure: (kind: string) => failures.inc({ kind }),
-    outcome: (outcome: WriterOutcome) => outcomes.inc({ outcome: nameOf(outcome) }),
-  };
-}
-
-function nameOf(outcome: WriterOutcome): string {
-  if (outcome.kind === "operation") return outcome.isReplay ? "replayed" : outcome.operation.status.toLowerCase();
-  if (outcome.kind === "account") return outcome.rejection === undefined ? "account_changed" : "account_rejected";
-  return "key_reused";
+/** Where a fault was injected after COMMIT, the effect is there: a failure that is not the database's own says nothing of it. */
+function kindOfFailure(error: unknown): "fenced" | DatabaseErrorClass {
+  if (error instanceof LeaseLost) return "fenced";
+  return error instanceof FaultInjected ? "unknown" : classifyDatabaseError(error);
 }

@@ -107,6 +107,12 @@ export class PendingCommands {
     this.#queue = [...back, ...this.#queue];
   }
 
+  /** Some wait for the process that holds the lease, or held it. */
+  get hasWaiting(): boolean {
+    for (const entry of this.#entries.values()) if (entry.state === "WAITING") return true;
+    return false;
+  }
+
   waiting(): PendingCommand[] {
     return [...this.#entries.values()].filter((entry) => entry.state === "WAITING");
   }

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { LocalPostgresError, startLocalPostgres } from "@florin/local-postgres";
 import { StartError } from "./start-error.js";
-import type { Environment } from "./environment.js";
 
 export interface RunningDatabase {
   /** Administrator's URL: migrations run with it; areas connect with their own roles. */
@@ -11,23 +10,20 @@ export interface RunningDatabase {
   stop(): Promise<void>;
 }
 
-/** The PostgreSQL of DATABASE_URL, or our own in FLORIN_HOME. */
-export async function startDatabase(environment: Environment): Promise<RunningDatabase> {
-  if (environment.databaseUrl !== undefined) {
-    const { hostname, port, pathname } = new URL(environment.databaseUrl);
+/** The PostgreSQL of `databaseUrl`, or our own in `home`. */
+export async function startDatabase(options: {
+  readonly databaseUrl: string | undefined;
+  readonly home: string;
+}): Promise<RunningDatabase> {
+  if (options.databaseUrl !== undefined)
     return {
-      url: environment.databaseUrl,
-      description: `PostgreSQL at ${hostname}:${port || "5432"}${pathname}`,
+      url: options.databaseUrl,
+      description: describeDatabase(options.databaseUrl),
       stop: () => Promise.resolve(),
     };
-  }
-  return startEmbedded(environment);
-}
-
-async function startEmbedded(environment: Environment): Promise<RunningDatabase> {
   const cluster = await startLocalPostgres({
-    dataDirectory: join(environment.home, "postgres"),
-    logFile: join(environment.home, "postgres.log"),
+    dataDirectory: join(options.home, "postgres"),
+    logFile: join(options.home, "postgres.log"),
   }).catch((error: unknown) => {
     throw error instanceof LocalPostgresError ? new StartError(error.message) : error;
   });
@@ -37,4 +33,10 @@ async function startEmbedded(environment: Environment): Promise<RunningDatabase>
     description: [`embedded PostgreSQL on port ${cluster.port}`, ...notes].join("; "),
     stop: () => cluster.stop("fast"),
   };
+}
+
+/** Hosts and database alone; a URL may name several hosts, which `URL` does not read. */
+export function describeDatabase(url: string): string {
+  const { hosts = "?", name = "" } = /^[a-z]+:\/\/(?:[^@]*@)?(?<hosts>[^/?]*)\/?(?<name>[^?]*)/.exec(url)?.groups ?? {};
+  return `PostgreSQL at ${hosts}/${name}`;
 }

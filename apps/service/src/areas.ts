@@ -1,0 +1,70 @@
+import { createSealer } from "@florin/auth";
+import type { Bus } from "@florin/events";
+import type { Area } from "@florin/kernel";
+import { randomIds, systemClock } from "@florin/resilience";
+import {
+  ACCOUNTS_CONSUMER,
+  createAccountsArea,
+  type AccountsArea,
+  type AccountsAreaOptions,
+} from "@florin/subgraph-accounts";
+import { createLedgerArea, type LedgerArea, type LedgerAreaOptions } from "@florin/subgraph-ledger";
+import type { Logger, Metrics } from "@florin/telemetry";
+import { deriveSecret } from "./secrets.js";
+
+/** How each area is put together, in one process with the others or in one of its own. */
+export interface AreaFoundations {
+  /** Migrated. */
+  readonly databaseUrl: string;
+  readonly timelineFile?: string | undefined;
+  readonly bus: Bus;
+  readonly masterKey: Uint8Array;
+  readonly isDemo: boolean;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** `iss` of access tokens. */
+export const ISSUER = "florin";
+
+/** Groups that must be there before a stream is delivered: an event published to nobody would count as delivered. */
+export const expectedGroups: Readonly<Record<Area, readonly string[]>> = {
+  accounts: ["ledger.account-commands"],
+  ledger: [ACCOUNTS_CONSUMER],
+};
+
+export function createPlatformSealer(masterKey: Uint8Array) {
+  return createSealer(deriveSecret(masterKey, "sealer"));
+}
+
+export function composeAccounts(
+  foundations: AreaFoundations,
+  own: Pick<AccountsAreaOptions, "verifyServiceToken" | "replicaUrl">,
+): Promise<AccountsArea> {
+  const { masterKey, isDemo, ...shared } = foundations;
+  return createAccountsArea({
+    ...shared,
+    ...own,
+    clock: systemClock,
+    ids: randomIds,
+    sealer: createPlatformSealer(masterKey),
+    masterKey: deriveSecret(masterKey, "accounts"),
+    issuer: ISSUER,
+    demo: isDemo,
+  });
+}
+
+export function composeLedger(
+  foundations: AreaFoundations,
+  own: Pick<LedgerAreaOptions, "verifyServiceToken" | "verifyViewer" | "leaseMs" | "unsafeNoFence" | "replicaUrl">,
+): Promise<LedgerArea> {
+  const { masterKey, isDemo, ...shared } = foundations;
+  return createLedgerArea({
+    ...shared,
+    ...own,
+    clock: systemClock,
+    ids: randomIds,
+    sealer: createPlatformSealer(masterKey),
+    ownersMayMoveCash: isDemo,
+  });
+}

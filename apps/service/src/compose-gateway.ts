@@ -1,0 +1,37 @@
+import type { Viewer } from "@florin/auth";
+import type { Bus, EventStream } from "@florin/events";
+import { createLiveDoor, startGateway, type GatewayOptions, type RunningGateway } from "@florin/gateway";
+import type { Area } from "@florin/kernel";
+import { systemClock } from "@florin/resilience";
+import type { Logger, Metrics } from "@florin/telemetry";
+import { createPlatformSealer } from "./areas.js";
+import { landingPage } from "./landing-page.js";
+
+/** What the gateway needs to be told of the world behind it, in this process or in others. */
+export interface GatewayFoundations {
+  readonly host: string;
+  readonly port: number;
+  readonly bus: Pick<Bus, "tap">;
+  readonly masterKey: Uint8Array;
+  readonly isDemo: boolean;
+  readonly isProduction: boolean;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly verifyViewer: (token: string) => Promise<Viewer>;
+  readonly streams: Readonly<Record<Area, EventStream>>;
+}
+
+export function composeGateway(
+  foundations: GatewayFoundations,
+  own: Pick<GatewayOptions, "subgraphs" | "serviceTokens" | "exchangeApiKey" | "jwks" | "readiness">,
+): Promise<RunningGateway> {
+  const { host, port, bus, verifyViewer, streams, logger, metrics, isDemo, isProduction } = foundations;
+  const sealer = createPlatformSealer(foundations.masterKey);
+  return startGateway({
+    ...{ host, port, verifyViewer, sealer, logger, metrics },
+    ...own,
+    introspection: !isProduction,
+    landingPage: landingPage({ isDemo }),
+    live: createLiveDoor({ verifyViewer, sealer, bus, streams, clock: systemClock, logger, metrics }),
+  });
+}

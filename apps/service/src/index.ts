@@ -1,0 +1,14 @@
+export { banner, type BannerFacts } from "./banner.js";
+export { composeAccounts, composeLedger, expectedGroups, type AreaFoundations } from "./areas.js";
+export { composeGateway } from "./compose-gateway.js";
+export { fundDemoWallets } from "./demo-funding.js";
+export { environmentSchemas } from "./environment.js";
+export { toExchangedKey } from "./identity-http.js";
+export { startDatabase, type RunningDatabase } from "./local-database.js";
+export { migrateOrExplain } from "./migrate-or-explain.js";
+export { createProbe } from "./readiness.js";
+export { runUntilSignal } from "./run-until-signal.js";
+export { ensureMasterKey, readMasterKey } from "./secrets.js";
+export { ensureKeys } from "./service-keys.js";
+export { StartError } from "./start-error.js";
+export { Stops } from "./stops.js";

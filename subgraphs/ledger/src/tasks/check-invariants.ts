@@ -1,0 +1,52 @@
+import { connectDatabase, createInvariantWatch, invariantIdsOf } from "@florin/db";
+import type { Clock } from "@florin/kernel";
+import { createInvariantMeters, type Logger, type Metrics } from "@florin/telemetry";
+
+const EVERY_MS = 60_000;
+
+/**
+ * The ledger's invariants, checked every minute (docs/invariants.md): findings become metrics and errors in the log. On a connection
+ * of its own and in a read-only transaction, so it neither holds a lock nor takes a place from a request.
+ */
+export function startInvariantChecks(options: {
+  readonly databaseUrl: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Default 60 000; 0: never. */
+  readonly everyMs?: number | undefined;
+}): { stop(deadlineMs: number): Promise<void> } {
+  const { databaseUrl, clock, logger, metrics, everyMs = EVERY_MS } = options;
+  if (everyMs === 0) return { stop: () => Promise.resolve() };
+  const database = connectDatabase({
+    url: databaseUrl,
+    area: "ledger",
+    applicationName: "florin-ledger-invariants",
+    maxConnections: 1,
+  });
+  const watch = createInvariantWatch({ database, area: "ledger" });
+  const invariants = invariantIdsOf("ledger");
+  const meters = createInvariantMeters({ area: "ledger", invariants, logger, metrics });
+  let running: Promise<void> | undefined;
+
+  async function round(): Promise<void> {
+    try {
+      const report = await watch.run();
+      if (report !== undefined) meters.report(report, Number(clock.now() / 1_000_000n));
+    } catch (error) {
+      logger.warn({ err: error }, "The ledger's invariants could not be checked; they are tried again.");
+    }
+  }
+
+  const timer = setInterval(() => {
+    running ??= round().finally(() => (running = undefined));
+  }, everyMs);
+  timer.unref();
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await running;
+      await database.stop();
+    },
+  };
+}

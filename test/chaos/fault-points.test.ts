@@ -1,0 +1,19 @@
+import { faultPoints } from "@florin/resilience";
+import { whereRedisIs } from "@florin/testkit";
+import { runFaultPoints } from "../../chaos/fault-points.js";
+
+const describeWithRedis = whereRedisIs(describe, describe.skip);
+
+describeWithRedis("a kill at every named fault point", () => {
+  it("loses nothing and doubles nothing, and no point is left out", async () => {
+    const report = await runFaultPoints({ rounds: 1, seed: 1 });
+    expect(report.violations).toEqual([]);
+    expect([...report.recorded].sort()).toEqual([...faultPoints].sort());
+    expect(Object.keys(report.kills).sort()).toEqual([...faultPoints].sort());
+  }, 600_000);
+
+  it("doubles money when clients ask again under a new key: the control", async () => {
+    const { violations } = await runFaultPoints({ rounds: 2, seed: 1, control: true });
+    expect(violations.filter((violation) => violation.startsWith("doubled: "))).not.toEqual([]);
+  }, 600_000);
+});
