@@ -6,8 +6,8 @@ import { savingsAccount } from "./savings-account.js";
 import { termDeposit } from "./term-deposit.js";
 import { wallet } from "./wallet.js";
 
-/** The built-in products, written to the ledger at its start. Versions of one code stand oldest first. */
-export const productLibrary: readonly Product[] = [
+/** Every built-in product. Versions of one code stand oldest first. */
+export const builtInProducts: readonly Product[] = [
   wallet,
   currentAccountV1,
   currentAccount,
@@ -16,3 +16,9 @@ export const productLibrary: readonly Product[] = [
   termDeposit,
   personalLoan,
 ];
+
+/**
+ * Those that accounts may be opened with: written to the ledger at its start. The others wait until the ledger runs the hooks that they
+ * live on, so that nobody opens an account that does half of what it says.
+ */
+export const productLibrary: readonly Product[] = [wallet, currentAccountV1];
