@@ -36,7 +36,9 @@ it("leaves nothing for later: finish it, or open an issue", () => {
 });
 
 it("switches no check off: mend the type instead", () => {
-  expect(offenders(sources, /@ts-(ignore|nocheck|expect-error)|as unknown as|\bas any[;,)]/)).toEqual([]);
+  expect(offenders(sources, /@ts-(ignore|nocheck)|as unknown as|\bas any[;,)]/)).toEqual([]);
+  // In a test it is an assertion about types: that the line below does not compile. Elsewhere it is a check switched off.
+  expect(offenders(shipped, /@ts-expect-error/)).toEqual([]);
 });
 
 it("runs every test that it has: delete a test or mend it, never skip it", () => {
