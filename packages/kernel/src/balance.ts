@@ -58,11 +58,26 @@ export function accountNets(
   denomination: CurrencyCode,
   tside: Tside,
 ): AccountNets {
-  const at = (phase: Phase): Amount => {
-    const key = coordinateKey({ address: DEFAULT_ADDRESS, asset: COMMERCIAL_BANK_MONEY, denomination, phase });
-    return netOf(find(key) ?? NO_TOTALS, tside);
+  const keys = defaultKeysOf(denomination);
+  const at = (key: string): Amount => {
+    const totals = find(key);
+    return totals === undefined ? ZERO : netOf(totals, tside);
   };
-  const committed = at("COMMITTED");
-  const pendingOut = at("PENDING_OUT");
-  return { committed, pendingIn: at("PENDING_IN"), pendingOut, available: availableOf({ committed, pendingOut }) };
+  const committed = at(keys.COMMITTED);
+  const pendingOut = at(keys.PENDING_OUT);
+  return { committed, pendingIn: at(keys.PENDING_IN), pendingOut, available: availableOf({ committed, pendingOut }) };
+}
+
+const defaultKeys = new Map<CurrencyCode, Readonly<Record<Phase, string>>>();
+
+/** Made once for each denomination: balances are read after every leg. */
+function defaultKeysOf(denomination: CurrencyCode): Readonly<Record<Phase, string>> {
+  let keys = defaultKeys.get(denomination);
+  if (keys === undefined) {
+    const at = (phase: Phase) =>
+      coordinateKey({ address: DEFAULT_ADDRESS, asset: COMMERCIAL_BANK_MONEY, denomination, phase });
+    keys = { COMMITTED: at("COMMITTED"), PENDING_IN: at("PENDING_IN"), PENDING_OUT: at("PENDING_OUT") };
+    defaultKeys.set(denomination, keys);
+  }
+  return keys;
 }

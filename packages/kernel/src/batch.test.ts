@@ -1,89 +1,37 @@
 import fc from "fast-check";
-import { addLeg, coordinateKey, NO_TOTALS, type Totals } from "./balance.js";
 import {
-  clientTransactionKey,
-  decideBatch,
-  netsOf,
-  type AccountState,
-  type BatchDecision,
-  type BookView,
-  type DecidedLeg,
-} from "./batch.js";
-import type { CurrencyCode } from "./currency.js";
-import { asUuid, type Uuid } from "./ids.js";
-import { instantFromMicros, type Instant } from "./instant.js";
-import { expandInstruction, instructionTypes, type Instruction } from "./instruction.js";
-import { formatMinor, parseDecimal, type Amount, type Money } from "./money.js";
+  account,
+  ADA,
+  at,
+  BO,
+  CASH,
+  codesOf,
+  decide,
+  deposit,
+  EUR,
+  id,
+  money,
+  newView,
+  NOBODY,
+  OPENED,
+  NOW,
+  shows,
+  transfer,
+  USD,
+  viewOf,
+  withdraw,
+} from "../test/book-fixture.js";
+import { addLeg, coordinateKey, NO_TOTALS, type Totals } from "./balance.js";
+import { decideBatch } from "./batch.js";
+import { netsOf, type AccountState, type DecidedLeg } from "./book-view.js";
+import { clientTransactionKey } from "./client-transaction.js";
+import { defineProduct } from "./define-product.js";
+import { DEFAULT_ADDRESS, type Instruction, type MovementInstruction } from "./instruction.js";
+import { formatMinor, type Amount } from "./money.js";
 import type { Product } from "./product.js";
 import { currentAccount } from "./products/current-account.js";
 import { wallet } from "./products/wallet.js";
 import { refusalCodes, refuse } from "./refusal.js";
-
-const USD = "USD" as CurrencyCode;
-const EUR = "EUR" as CurrencyCode;
-const OPENED = instantFromMicros(1_000n);
-const NOW = instantFromMicros(2_000n);
-const id = (n: number): Uuid => asUuid(`00000000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`);
-const money = (amount: string, currency = USD): Money => ({ amount: parseDecimal(amount, 7) as Amount, currency });
-
-const ADA = id(1);
-const BO = id(2);
-const CASH = id(9);
-const NOBODY = id(404);
-
-function account(accountId: Uuid, more: Partial<AccountState> = {}): AccountState {
-  return {
-    accountId,
-    tside: "LIABILITY",
-    status: "OPEN",
-    denomination: USD,
-    openedAt: OPENED,
-    product: wallet,
-    parameters: {},
-    accountSeq: 0n,
-    totals: new Map(),
-    ...more,
-  };
-}
-
-function viewOf(...accounts: readonly AccountState[]): BookView {
-  return { accounts: new Map(accounts.map((one) => [one.accountId, one])), clientTransactions: new Set() };
-}
-
-function newView(more: Partial<AccountState> = {}): BookView {
-  return viewOf(account(ADA, more), account(BO), account(CASH, { tside: "ASSET", product: undefined }));
-}
-
-const instruct = (
-  type: Instruction["type"],
-  target: Uuid,
-  counterparty: Uuid,
-  amount: string,
-  more: Partial<Instruction> = {},
-): Instruction => ({ type, target, counterparty, money: money(amount), advice: false, ...more });
-const deposit = (amount: string, more: Partial<Instruction> = {}) =>
-  instruct("INBOUND_HARD_SETTLEMENT", ADA, CASH, amount, more);
-const withdraw = (amount: string, more: Partial<Instruction> = {}) =>
-  instruct("OUTBOUND_HARD_SETTLEMENT", ADA, CASH, amount, more);
-const transfer = (amount: string, more: Partial<Instruction> = {}) => instruct("TRANSFER", ADA, BO, amount, more);
-
-let batches = 0;
-function decide(view: BookView, instructions: readonly Instruction[], valueAt: Instant = NOW): BatchDecision {
-  return decideBatch(view, {
-    operationId: `op_${++batches}`,
-    clientId: "client",
-    valueAt,
-    bookedAt: NOW,
-    instructions,
-  });
-}
-const codesOf = (decision: BatchDecision) =>
-  decision.kind === "accepted" ? [] : decision.violations.map(({ code, instructionIndex }) => [code, instructionIndex]);
-function shows(view: BookView, accountId: Uuid): string {
-  const state = view.accounts.get(accountId)!;
-  const { committed, pendingIn, pendingOut, available } = netsOf(state, state.totals);
-  return [committed, pendingIn, pendingOut, available].map((amount) => formatMinor(amount, USD)).join(" ");
-}
 
 describe("instructions and their legs (§2.3)", () => {
   test.each([
@@ -91,11 +39,17 @@ describe("instructions and their legs (§2.3)", () => {
     ["OUTBOUND_HARD_SETTLEMENT", "DEBIT", "CREDIT"],
     ["TRANSFER", "DEBIT", "CREDIT"],
   ] as const)("%s: target %s, counterparty %s, COMMITTED at DEFAULT", (type, targetSide, counterpartySide) => {
-    const where = { address: "DEFAULT", asset: "COMMERCIAL_BANK_MONEY", denomination: USD, phase: "COMMITTED" };
-    expect(expandInstruction(instruct(type, ADA, BO, "5.00"))).toEqual([
-      { ...where, accountId: ADA, side: targetSide, amount: 50_000_000n },
-      { ...where, accountId: BO, side: counterpartySide, amount: 50_000_000n },
-    ]);
+    const where = { address: DEFAULT_ADDRESS, asset: "COMMERCIAL_BANK_MONEY", denomination: USD, phase: "COMMITTED" };
+    const view = newView();
+    decide(view, [deposit("5.00"), deposit("5.00", { target: BO })]);
+    const decision = decide(view, [deposit("5.00", { type, counterparty: BO })]);
+    expect(decision).toMatchObject({
+      kind: "accepted",
+      legs: [
+        { ...where, accountId: ADA, side: targetSide, amount: 50_000_000n },
+        { ...where, accountId: BO, side: counterpartySide, amount: 50_000_000n },
+      ],
+    });
   });
 });
 
@@ -199,11 +153,11 @@ describe("refusals, in order of precedence", () => {
   });
 
   test("value times outside of [opening, booking] (T-2)", () => {
-    const late = instantFromMicros(2_001n);
+    const late = { valueAt: at(2_001n) };
     expect(codesOf(decide(newView(), [deposit("1.00")], late))).toEqual([["VALUE_IN_FUTURE", 0]]);
-    const early = instantFromMicros(999n);
+    const early = { valueAt: at(999n) };
     expect(codesOf(decide(newView(), [deposit("1.00")], early))).toEqual([["BEFORE_OPENING", 0]]);
-    expect(decide(newView(), [deposit("1.00")], OPENED).kind).toBe("accepted");
+    expect(decide(newView(), [deposit("1.00")], { valueAt: OPENED }).kind).toBe("accepted");
   });
 
   test("a client transaction id is used up by an accepted batch and not by a refused one", () => {
@@ -222,6 +176,8 @@ describe("refusals, in order of precedence", () => {
 });
 
 describe("products", () => {
+  const plain = { code: "plain", name: "Plain", version: "1", tside: "LIABILITY", parameters: {} } as const;
+
   test("a wallet's later instruction may spend what an earlier one brought, not the other way round (PIB-2)", () => {
     expect(decide(newView(), [deposit("5.00"), transfer("5.00")]).kind).toBe("accepted");
     expect(codesOf(decide(newView(), [transfer("5.00"), deposit("5.00")]))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
@@ -238,19 +194,21 @@ describe("products", () => {
 
   test("a hook is asked once a batch and sees all instructions of its account (PIB-2)", () => {
     const seen: number[][] = [];
-    const curious: Product = {
-      ...wallet,
-      prePosting: ({ instructions }) => {
-        seen.push(instructions.map(({ index }) => index));
-        return [];
-      },
-    };
-    decide(newView({ product: curious }), [deposit("1.00"), instruct("TRANSFER", BO, CASH, "0.00"), transfer("1.00")]);
+    const curious = defineProduct({
+      ...plain,
+      hooks: (on) => ({
+        prePosting: on.prePosting({}, ({ instructions }) => {
+          seen.push(instructions.map(({ index }) => index));
+          return [];
+        }),
+      }),
+    });
+    decide(newView({ product: curious }), [deposit("1.00"), deposit("0.00", { target: BO }), transfer("1.00")]);
     expect(seen).toEqual([[0, 2]]);
   });
 
   test("without a hook available may not fall below zero (BAL-1, fail closed)", () => {
-    const { prePosting: _none, ...bare } = wallet;
+    const bare: Product = { ...wallet, hooks: {} };
     expect(codesOf(decide(newView({ product: bare }), [withdraw("1.00")]))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
   });
 
@@ -260,10 +218,12 @@ describe("products", () => {
       kind: "accepted",
       acceptedDespite: [{ instructionIndex: 0, code: "INSUFFICIENT_FUNDS" }],
     });
-    const strict: Product = {
-      ...wallet,
-      prePosting: () => [{ instructionIndex: 0, kind: "rule", ...refuse("CONTRACT_REJECTED") }],
-    };
+    const strict = defineProduct({
+      ...plain,
+      hooks: (on) => ({
+        prePosting: on.prePosting({}, () => [{ instructionIndex: 0, kind: "rule", ...refuse("CONTRACT_REJECTED") }]),
+      }),
+    });
     expect(codesOf(decide(newView({ product: strict }), [advice]))).toEqual([["CONTRACT_REJECTED", 0]]);
     expect(codesOf(decide(newView({ status: "CLOSED" }), [advice]))).toEqual([["ACCOUNT_NOT_OPEN", 0]]);
   });
@@ -272,13 +232,17 @@ describe("products", () => {
 describe("for any sequence of batches", () => {
   const instructions = fc
     .record({
-      type: fc.constantFrom(...instructionTypes),
+      type: fc.constantFrom<MovementInstruction["type"][]>(
+        "INBOUND_HARD_SETTLEMENT",
+        "OUTBOUND_HARD_SETTLEMENT",
+        "TRANSFER",
+      ),
       from: fc.integer({ min: 0, max: 4 }),
       to: fc.integer({ min: 0, max: 4 }),
       cents: fc.bigInt({ min: 0n, max: 5_000n }),
       advice: fc.constant(false),
     })
-    .map(({ type, from, to, cents, advice }): Instruction => ({
+    .map(({ type, from, to, cents, advice }): MovementInstruction => ({
       type,
       target: id(from + 1),
       counterparty: type === "TRANSFER" ? id(to + 1) : CASH,

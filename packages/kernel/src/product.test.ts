@@ -1,9 +1,7 @@
 import type { CurrencyCode } from "./currency.js";
-import { asUuid } from "./ids.js";
-import { ZERO } from "./money.js";
-import { activate, runPrePosting, type PrePostingInput, type Product } from "./product.js";
-import { currentAccount } from "./products/current-account.js";
-import { productLibrary } from "./products/library.js";
+import { activate, type Product } from "./product.js";
+import { currentAccountV1 } from "./products/current-account.js";
+import { builtInProducts } from "./products/library.js";
 import { wallet } from "./products/wallet.js";
 
 const USD = "USD" as CurrencyCode;
@@ -12,19 +10,19 @@ const JPY = "JPY" as CurrencyCode;
 describe("what an account may be opened with", () => {
   test.each([
     [wallet, USD, {}, {}],
-    [currentAccount, USD, {}, { arrangedOverdraft: "0.00" }],
-    [currentAccount, JPY, {}, { arrangedOverdraft: "0" }],
-    [currentAccount, USD, { arrangedOverdraft: "250.5" }, { arrangedOverdraft: "250.50" }],
+    [currentAccountV1, USD, {}, { arrangedOverdraft: "0.00" }],
+    [currentAccountV1, JPY, {}, { arrangedOverdraft: "0" }],
+    [currentAccountV1, USD, { arrangedOverdraft: "250.5" }, { arrangedOverdraft: "250.50" }],
   ])("%o", (product, currency, proposed, parameters) => {
     expect(activate(product, currency, proposed)).toEqual({ parameters });
   });
 
   test.each([
-    [currentAccount, USD, { arrangedOverdraft: "-1" }, "arrangedOverdraft"],
-    [currentAccount, USD, { arrangedOverdraft: "1.001" }, "arrangedOverdraft"],
-    [currentAccount, JPY, { arrangedOverdraft: "0.5" }, "arrangedOverdraft"],
-    [currentAccount, USD, { arrangedOverdraft: 5 }, "arrangedOverdraft"],
-    [currentAccount, USD, { arrangedOverdraft: null }, undefined],
+    [currentAccountV1, USD, { arrangedOverdraft: "-1" }, "arrangedOverdraft"],
+    [currentAccountV1, USD, { arrangedOverdraft: "1.001" }, "arrangedOverdraft"],
+    [currentAccountV1, JPY, { arrangedOverdraft: "0.5" }, "arrangedOverdraft"],
+    [currentAccountV1, USD, { arrangedOverdraft: 5 }, "arrangedOverdraft"],
+    [currentAccountV1, USD, { arrangedOverdraft: null }, undefined],
     [wallet, USD, { colour: "red" }, "colour"],
     [wallet, USD, [], "send an object"],
     [wallet, USD, null, "send an object"],
@@ -44,21 +42,17 @@ describe("what an account may be opened with", () => {
   });
 });
 
-test("a product that throws never accepts", () => {
-  const broken: Product = {
-    ...wallet,
-    prePosting: () => {
-      throw new Error("division by zero");
+test("versions of the library are unique, and the codes and parameters of the first ones stand", () => {
+  const versions = builtInProducts.map(({ code, version }) => `${code} ${version}`);
+  expect(new Set(versions).size).toBe(versions.length);
+  expect(wallet).toMatchObject({ code: "wallet", version: "1", parameters: [] });
+  expect(currentAccountV1).toMatchObject({ code: "current_account", version: "1" });
+  expect(currentAccountV1.parameters).toEqual([
+    {
+      name: "arrangedOverdraft",
+      description: "How far below zero available may fall, in the account's currency.",
+      kind: "AMOUNT_NOT_NEGATIVE",
+      defaultValue: "0",
     },
-  };
-  const nets = { committed: ZERO, pendingIn: ZERO, pendingOut: ZERO, available: ZERO };
-  const input: PrePostingInput = {
-    account: { accountId: asUuid("018f0000-0000-7000-8000-000000000001"), denomination: USD, parameters: {} },
-    instructions: [{ index: 3, type: "TRANSFER", advice: true, before: nets, after: nets }],
-  };
-  expect(runPrePosting(broken, input)).toMatchObject([{ instructionIndex: 3, kind: "rule", code: "CONTRACT_ERROR" }]);
-});
-
-test("codes of the library are unique", () => {
-  expect(new Set(productLibrary.map((product) => product.code)).size).toBe(productLibrary.length);
+  ]);
 });

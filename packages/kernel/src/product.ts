@@ -1,129 +1,80 @@
-import type { AccountNets, Tside } from "./balance.js";
-import { internalDigits, minorDigits, type CurrencyCode } from "./currency.js";
+import type { Tside } from "./balance.js";
+import type { CurrencyCode } from "./currency.js";
 import type { Json } from "./event.js";
-import type { Uuid } from "./ids.js";
-import type { InstructionType } from "./instruction.js";
-import { formatMinor, parseDecimal, type Amount } from "./money.js";
-import { refuse, type Refusal, type RefusalCode } from "./refusal.js";
+import type { Hooks, InstructionChange, Objection } from "./hook.js";
+import { DEFAULT_ADDRESS } from "./instruction.js";
+import type { Amount } from "./money.js";
+import { resolveParameters, type ParameterDefinition, type ResolvedParameters } from "./parameter.js";
+import { refuse } from "./refusal.js";
+import type { AddressScale } from "./rounding.js";
 
 /**
- * A product: what an account of this kind may be opened with, and what may happen on it. Hooks are pure (HOOK-4): no clock, no
- * randomness, no memory; they see what they are given and answer. The ledger knows no overdraft, the product does (BAL-1).
+ * A product: what an account of this kind may be opened with, and what may happen on it. The ledger knows no overdraft, the product
+ * does (BAL-1). Made by `defineProduct`, which checks what the types cannot.
  */
 export interface Product {
   readonly code: string;
   readonly name: string;
-  /** A change of code or of parameters is a new version; old accounts stay on theirs. */
+  /** A change of code or of parameter definitions is a new version; old accounts stay on theirs until they are converted. */
   readonly version: string;
   readonly tside: Tside;
   /** undefined: every registered currency. */
-  readonly currencies?: readonly CurrencyCode[];
+  readonly currencies?: readonly CurrencyCode[] | undefined;
   readonly parameters: readonly ParameterDefinition[];
+  /** MON-2. What is not named here is MINOR, as DEFAULT always is. */
+  readonly addresses?: Readonly<Record<string, AddressScale>> | undefined;
+  /** HOOK-7: addresses that need not be zero when an account is closed. */
+  readonly closureExemptAddresses?: readonly string[] | undefined;
+  /** What `derivedParameters` answers. */
+  readonly derivedParameters?: readonly string[] | undefined;
+  /** BAL-2: refuses what would have been below zero in the past, where others are marked. */
+  readonly strictBackdating?: boolean | undefined;
   /**
-   * Judges all instructions of a batch on one account, once a batch (PIB-2), before anything is written. An empty answer
-   * accepts. Absent: the kernel guards available ≥ 0 in its place (BAL-1, fail closed).
+   * Absent hook, absent cost (HOOK-6). Without prePosting the kernel guards spendable ≥ 0 in its place (BAL-1, fail closed).
    */
-  prePosting?(input: PrePostingInput): readonly Objection[];
+  readonly hooks?: Hooks | undefined;
 }
 
-/** A parameter that an account is opened with: an amount of the account's currency, as a decimal string. */
-export interface ParameterDefinition {
-  readonly name: string;
-  readonly description: string;
-  readonly kind: "AMOUNT_NOT_NEGATIVE";
-  readonly defaultValue: string;
+export function scaleOfAddress(product: Product | undefined, address: string): AddressScale {
+  if (address === DEFAULT_ADDRESS) return "MINOR";
+  return product?.addresses?.[address] ?? "MINOR";
 }
 
-export type ParameterValues = Readonly<Record<string, string>>;
-
-export interface PrePostingInput {
-  readonly account: {
-    readonly accountId: Uuid;
-    readonly denomination: CurrencyCode;
-    readonly parameters: ParameterValues;
-  };
-  /** The batch's instructions that touch this account, in order; each sees the ones before it applied. */
-  readonly instructions: readonly ProposedChange[];
+/** May an account of this product be opened so? Absent parameters take their defaults; unknown ones are refused by name. */
+export function activate(product: Product, currency: CurrencyCode, proposed: Json): ResolvedParameters {
+  if (product.currencies !== undefined && !product.currencies.includes(currency))
+    return { refusal: refuse("CURRENCY_NOT_OFFERED", `${product.code} in ${currency}`) };
+  return resolveParameters(product, currency, proposed);
 }
 
-export interface ProposedChange {
-  /** Place in the batch. */
-  readonly index: number;
-  readonly type: InstructionType;
-  readonly advice: boolean;
-  readonly before: AccountNets;
-  readonly after: AccountNets;
+/** What an account of this side can still give: available, and of what is owed the mirror (PI-2). */
+export function spendableOf(tside: Tside, available: Amount): Amount {
+  return tside === "LIABILITY" ? available : (-available as Amount);
 }
 
-/** `kind: "funds"` is what an advice downgrades to a note (PI-4); `"rule"` refuses always. */
-export interface Objection {
-  readonly instructionIndex: number;
-  readonly kind: "funds" | "rule";
-  readonly code: RefusalCode;
-  readonly message: string;
-}
-
-/** Objects to each instruction that lowers available below the floor. What raises it may pass even below: the cure rule (BAL-3). */
-export function objectToAvailableBelow(floor: Amount, input: PrePostingInput): readonly Objection[] {
-  return input.instructions
-    .filter(({ before, after }) => after.available < floor && after.available < before.available)
+/**
+ * Objects to each instruction that lowers what can be spent below the floor. What raises it may pass even below: the cure rule
+ * (BAL-3).
+ */
+export function objectToSpendableBelow(
+  floor: Amount,
+  tside: Tside,
+  instructions: readonly InstructionChange[],
+): readonly Objection[] {
+  return instructions
+    .filter(({ before, after }) => {
+      const left = spendableOf(tside, after.available);
+      return left < floor && left < spendableOf(tside, before.available);
+    })
     .map(({ index }) => ({ instructionIndex: index, kind: "funds", ...refuse("INSUFFICIENT_FUNDS") }));
 }
 
-/** The hook with its failure made an answer: a product that throws never accepts (ledger.md §2.9). */
-export function runPrePosting(product: Product, input: PrePostingInput): readonly Objection[] {
-  if (product.prePosting === undefined) return objectToAvailableBelow(0n as Amount, input);
-  try {
-    return product.prePosting(input);
-  } catch {
-    const index = input.instructions[0]?.index ?? 0;
-    return [{ instructionIndex: index, kind: "rule", ...refuse("CONTRACT_ERROR") }];
-  }
-}
-
-export type Activation = { readonly parameters: ParameterValues } | { readonly refusal: Refusal };
-
-/** May an account of this product be opened so? Absent parameters take their defaults; unknown ones are refused by name. */
-export function activate(product: Product, currency: CurrencyCode, proposed: Json): Activation {
-  if (product.currencies !== undefined && !product.currencies.includes(currency))
-    return { refusal: refuse("CURRENCY_NOT_OFFERED", `${product.code} in ${currency}`) };
-  if (proposed === null || typeof proposed !== "object" || Array.isArray(proposed))
-    return { refusal: refuse("PARAMETER_INVALID", "parameters: send an object") };
-  const given = proposed as { readonly [name: string]: Json | undefined };
-  const unknown = Object.keys(given).find((name) => !product.parameters.some((known) => known.name === name));
-  if (unknown !== undefined)
-    return {
-      refusal: refuse("PARAMETER_INVALID", `${product.code} has no parameter of the name ${unknown.slice(0, 80)}`),
-    };
-  const parameters: Record<string, string> = {};
-  for (const definition of product.parameters) {
-    const value = parseParameter(definition, given[definition.name], currency);
-    if (value === undefined)
-      return {
-        refusal: refuse("PARAMETER_INVALID", `${definition.name}: send a decimal string of ${currency}, zero or more`),
-      };
-    parameters[definition.name] = value;
-  }
-  return { parameters };
-}
-
-function parseParameter(definition: ParameterDefinition, given: Json | undefined, currency: CurrencyCode) {
-  const text = given ?? definition.defaultValue;
-  if (typeof text !== "string") return undefined;
-  const digits = minorDigits(currency);
-  const scaled = parseDecimal(text, digits);
-  if (scaled === undefined || scaled < 0n || scaled >= 10n ** BigInt(15 + digits)) return undefined;
-  return formatMinor(scaleUp(scaled, currency), currency);
-}
-
-/** A stored parameter as an amount. Throws when it is none: it was checked when the account was opened. */
-export function amountParameter(input: PrePostingInput, name: string): Amount {
-  const { parameters, denomination } = input.account;
-  const scaled = parseDecimal(parameters[name] ?? "", minorDigits(denomination));
-  if (scaled === undefined) throw new Error(`account ${input.account.accountId}: parameter ${name} is no amount`);
-  return scaleUp(scaled, denomination);
-}
-
-function scaleUp(minor: bigint, currency: CurrencyCode): Amount {
-  return (minor * 10n ** BigInt(internalDigits(currency) - minorDigits(currency))) as Amount;
+/** Objects to each instruction that raises what is held above the maximum; what lowers it may pass even above (BAL-3). */
+export function objectToCommittedAbove(
+  maximum: Amount,
+  instructions: readonly InstructionChange[],
+): readonly Objection[] {
+  return instructions
+    .filter(({ before, after }) => after.committed > maximum && after.committed > before.committed)
+    .map(({ index }) => ({ instructionIndex: index, kind: "limit", ...refuse("MAXIMUM_BALANCE") }));
 }

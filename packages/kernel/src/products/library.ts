@@ -1,6 +1,24 @@
 import type { Product } from "../product.js";
-import { currentAccount } from "./current-account.js";
+import { creditCard } from "./credit-card.js";
+import { currentAccount, currentAccountV1 } from "./current-account.js";
+import { personalLoan } from "./personal-loan.js";
+import { savingsAccount } from "./savings-account.js";
+import { termDeposit } from "./term-deposit.js";
 import { wallet } from "./wallet.js";
 
-/** The built-in products, written to the ledger at its start. */
-export const productLibrary: readonly Product[] = [wallet, currentAccount];
+/** Every built-in product. Versions of one code stand oldest first. */
+export const builtInProducts: readonly Product[] = [
+  wallet,
+  currentAccountV1,
+  currentAccount,
+  savingsAccount,
+  creditCard,
+  termDeposit,
+  personalLoan,
+];
+
+/**
+ * Those that accounts may be opened with: written to the ledger at its start. The others wait until the ledger runs the hooks that they
+ * live on, so that nobody opens an account that does half of what it says.
+ */
+export const productLibrary: readonly Product[] = [wallet, currentAccountV1];

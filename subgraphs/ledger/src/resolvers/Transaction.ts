@@ -18,6 +18,12 @@ export const transactionTypes: Readonly<Record<InstructionType, TransactionType>
   INBOUND_HARD_SETTLEMENT: "DEPOSIT",
   OUTBOUND_HARD_SETTLEMENT: "WITHDRAWAL",
   TRANSFER: "TRANSFER",
+  SETTLEMENT: "OTHER",
+  INBOUND_AUTHORISATION: "OTHER",
+  OUTBOUND_AUTHORISATION: "OTHER",
+  AUTHORISATION_ADJUSTMENT: "OTHER",
+  RELEASE: "OTHER",
+  CUSTOM_INSTRUCTION: "OTHER",
 };
 
 function isKnownInstruction(type: string): type is InstructionType {

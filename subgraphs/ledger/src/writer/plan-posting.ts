@@ -10,7 +10,7 @@ import {
   type AccountState,
   type BatchDecision,
   type DecidedLeg,
-  type Instruction,
+  type MovementInstruction,
   type Json,
   type Money,
   type ProposedBatch,
@@ -55,13 +55,16 @@ export function planPosting(draft: CommitDraft, command: PostingCommand): NewOpe
   return addOperation(draft, command, batchId, rejection && { code: rejection.code, message: rejection.message });
 }
 
-function toProposedBatch(draft: CommitDraft, command: PostingCommand): ProposedBatch {
+function toProposedBatch(
+  draft: CommitDraft,
+  command: PostingCommand,
+): ProposedBatch & { readonly instructions: readonly MovementInstruction[] } {
   return {
     operationId: formatId("operation", command.commandId),
     clientId: command.principal,
     valueAt: command.valueAt ?? draft.bookedAt, // T-1
     bookedAt: draft.bookedAt,
-    instructions: command.instructions.map((instruction): Instruction => ({
+    instructions: command.instructions.map((instruction): MovementInstruction => ({
       ...instruction,
       target: accountIdOf(instruction.target, instruction),
       counterparty: accountIdOf(instruction.counterparty, instruction),
@@ -195,7 +198,7 @@ function addOperation(
   return operation;
 }
 
-function proposedToJson(instruction: Instruction): Json {
+function proposedToJson(instruction: MovementInstruction): Json {
   const { type, target, counterparty, money, clientTransactionId, advice, details } = instruction;
   return {
     type,

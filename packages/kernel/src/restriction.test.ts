@@ -1,0 +1,111 @@
+import {
+  ADA,
+  at,
+  authorise,
+  codesOf,
+  decide,
+  deposit,
+  dollars,
+  newView,
+  NOW,
+  OPENED,
+  release,
+  settle,
+  settleFinally,
+  transfer,
+  withdraw,
+} from "../test/book-fixture.js";
+import type { BookView } from "./book-view.js";
+import type { Instruction } from "./instruction.js";
+import type { Restriction } from "./restriction.js";
+
+const may = (...permissions: readonly string[]) => ({ permissions: new Set(permissions) });
+function restriction(type: Restriction["type"], more: Partial<Restriction> = {}): Restriction {
+  return { code: "COURT_ORDER", version: "1", level: "ACCOUNT", type, from: OPENED, ...more };
+}
+
+describe("restrictions", () => {
+  const restricted = (...restrictions: readonly Restriction[]): BookView => {
+    const view = newView();
+    decide(view, [deposit("500.00"), authorise("100.00")]);
+    view.accounts.set(ADA, { ...view.accounts.get(ADA)!, restrictions });
+    return view;
+  };
+
+  test.each<[Restriction["type"], string, readonly Instruction[], readonly Instruction[]]>([
+    [
+      "PREVENT_DEBITS",
+      "RESTRICTED",
+      [withdraw("1.00"), transfer("1.00"), authorise("1.00", { clientTransactionId: "b" }), settle("100.01")],
+      [deposit("1.00"), settle("100.00"), settleFinally("1.00"), release()],
+    ],
+    ["PREVENT_CREDITS", "RESTRICTED", [deposit("1.00")], [withdraw("1.00"), release(), settle("40.00")]],
+    ["REVIEW_DEBITS", "RESTRICTED_REVIEW", [withdraw("1.00")], [deposit("1.00"), settle("40.00")]],
+    ["REVIEW_CREDITS", "RESTRICTED_REVIEW", [deposit("1.00")], [withdraw("1.00"), release()]],
+    [
+      "LIMIT_DEBITS",
+      "RESTRICTION_LIMIT",
+      [withdraw("50.01"), settle("150.01")],
+      [withdraw("50.00"), settle("150.00"), deposit("99.00")],
+    ],
+    ["LIMIT_CREDITS", "RESTRICTION_LIMIT", [deposit("50.01")], [deposit("50.00"), withdraw("99.00")]],
+    ["PREVENT_CLOSURE", "", [], [deposit("1.00"), withdraw("1.00")]],
+  ])("RES-1: %s", (type, code, refusedOnes, taken) => {
+    const rule = restriction(type, { limit: dollars("50.00") });
+    for (const instruction of refusedOnes)
+      expect(codesOf(decide(restricted(rule), [instruction]))).toEqual([[code, 0]]);
+    for (const instruction of taken) expect(codesOf(decide(restricted(rule), [instruction]))).toEqual([]);
+  });
+
+  test("RES-1: a payment device's restriction is for what comes from that device", () => {
+    const rule = restriction("PREVENT_DEBITS", { level: "PAYMENT_DEVICE", paymentDevice: "card-7" });
+    expect(decide(restricted(rule), [withdraw("1.00")]).kind).toBe("accepted");
+    expect(decide(restricted(rule), [withdraw("1.00", { paymentDevice: "card-8" })]).kind).toBe("accepted");
+    expect(codesOf(decide(restricted(rule), [withdraw("1.00", { paymentDevice: "card-7" })]))).toEqual([
+      ["RESTRICTED", 0],
+    ]);
+  });
+
+  test("RES-2: it holds when it holds at the value time or at the booking time, from its start to before its end", () => {
+    const backdated = { valueAt: at(1_500n), bookedAt: NOW };
+    const holds = (from: bigint, to?: bigint) =>
+      decide(
+        restricted(restriction("PREVENT_DEBITS", { from: at(from), to: to === undefined ? undefined : at(to) })),
+        [withdraw("1.00")],
+        backdated,
+      ).kind === "rejected";
+    expect([holds(1_400n, 1_501n), holds(1_400n, 1_500n), holds(1_500n, 1_501n)]).toEqual([true, false, true]);
+    expect([holds(1_501n, 2_000n), holds(2_000n), holds(2_001n), holds(1_501n, 2_001n)]).toEqual([
+      false,
+      true,
+      false,
+      true,
+    ]);
+  });
+
+  test("RES-2: an exemption lets through what has all its details", () => {
+    const rule = restriction("PREVENT_DEBITS", { exemptions: [{ purpose: "TAX", year: 2026 }, {}] });
+    const details = (given: Instruction["details"]) => [withdraw("1.00", { details: given })];
+    expect(decide(restricted(rule), details({ purpose: "TAX", year: 2026, note: "x" })).kind).toBe("accepted");
+    for (const given of [{ purpose: "TAX" }, { purpose: "RENT", year: 2026 }, "TAX", ["TAX"], null, undefined])
+      expect(decide(restricted(rule), details(given)).kind).toBe("rejected");
+  });
+
+  test("RES-3: an override needs its permission and lifts its own type only", () => {
+    const both = [restriction("PREVENT_DEBITS"), restriction("REVIEW_DEBITS")];
+    const overriding = [withdraw("1.00", { overrideRestrictions: ["PREVENT_DEBITS"] })];
+    expect(codesOf(decide(restricted(...both), overriding))).toEqual([["OVERRIDE_NOT_PERMITTED", 0]]);
+    expect(codesOf(decide(restricted(...both), overriding, may("posting.override.PREVENT_DEBITS")))).toEqual([
+      ["RESTRICTED_REVIEW", 0],
+    ]);
+    expect(decide(restricted(both[0]!), overriding, may("posting.override.PREVENT_DEBITS")).kind).toBe("accepted");
+  });
+
+  test("PI-4: an advice passes a limit with a note, and no other restriction", () => {
+    const advice = withdraw("60.00", { advice: true });
+    expect(decide(restricted(restriction("LIMIT_DEBITS", { limit: dollars("50.00") })), [advice])).toMatchObject({
+      acceptedDespite: [{ instructionIndex: 0, code: "RESTRICTION_LIMIT" }],
+    });
+    expect(codesOf(decide(restricted(restriction("PREVENT_DEBITS")), [advice]))).toEqual([["RESTRICTED", 0]]);
+  });
+});
