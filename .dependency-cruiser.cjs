@@ -24,7 +24,7 @@ module.exports = {
       severity: "error",
       comment: "packages/db stores what the core decided. It knows no viewer, no subgraph, no GraphQL.",
       from: { path: "^packages/db/src" },
-      to: { path: ours, pathNot: "^packages/(db|kernel)/" },
+      to: { path: ours, pathNot: "^packages/(audit|db|kernel)/" },
     },
     {
       name: "auth-knows-nobody",

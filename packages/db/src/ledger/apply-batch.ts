@@ -1,10 +1,13 @@
 import {
   amountToNumeric,
   formatInstant,
+  type Amount,
+  type ClientTransactionState,
   type Coordinate,
   type CurrencyCode,
   type DecidedLeg,
   type Instant,
+  type InstructionReference,
   type Json,
   type Money,
   type NewEvent,
@@ -30,7 +33,13 @@ export interface BookWrite {
   readonly expectedBatch: bigint;
   /** Only ever false in the control of a test, which shows what the fence is for. */
   readonly isFenced: boolean;
-  readonly next: { readonly seq: bigint; readonly knownAt: Instant; readonly outboxPosition: bigint };
+  readonly next: {
+    readonly seq: bigint;
+    readonly knownAt: Instant;
+    readonly outboxPosition: bigint;
+    /** Of the audit chain: of the last record. */
+    readonly link: Uint8Array;
+  };
   readonly openedAccounts: readonly NewAccount[];
   readonly closedAccounts: readonly { readonly accountId: Uuid; readonly closedAt: Instant }[];
   readonly operations: readonly NewOperation[];
@@ -38,6 +47,9 @@ export interface BookWrite {
   readonly postings: readonly NewPosting[];
   readonly instructions: readonly NewInstruction[];
   readonly balances: readonly BalanceWrite[];
+  /** Opened or changed, as they are now. Movements whose id the ledger made have none. */
+  readonly clientTransactions: readonly ClientTransactionState[];
+  readonly resourceChanges: readonly NewResourceChange[];
   readonly events: readonly PositionedEvent[];
   /** Rows of `ledger.command` whose effect this is. */
   readonly drainedCommandIds: readonly Uuid[];
@@ -82,6 +94,12 @@ export interface NewBatch {
   readonly valueAt: Instant;
   readonly bookedAt: Instant;
   readonly knownAt: Instant;
+  readonly origin: "CLIENT" | "CONTRACT" | "EXPIRY";
+  readonly emittedBy?: { readonly accountId: Uuid; readonly cascadeDepth: number } | undefined;
+  /** What was noted and not refused: {acceptedDespite, intermediateNegative, adjustsPeriod}. */
+  readonly remarks?: Json | undefined;
+  readonly link?: Uint8Array | undefined;
+  readonly detailsSalt?: Uint8Array | undefined;
 }
 
 export interface NewInstruction {
@@ -91,6 +109,25 @@ export interface NewInstruction {
   readonly clientId: string;
   readonly clientTransactionId: string;
   readonly details?: Json | undefined;
+  /** Where it says more than most: advice, overrides, device, related, fx, trued-up batches. */
+  readonly terms?: Json | undefined;
+  /** CT-9, except of movements. Amounts as decimal strings. */
+  readonly effect?: Json | undefined;
+  readonly reverses?: InstructionReference | undefined;
+}
+
+/** A change that is no batch: it has its place in the book's order and in the audit chain. */
+export interface NewResourceChange {
+  readonly seq: bigint;
+  readonly knownAt: Instant;
+  readonly kind: string;
+  /** The thing's id at the border. */
+  readonly key: string;
+  readonly principal: string;
+  readonly correlationId: string;
+  /** Canonical JSON without anything personal. */
+  readonly body: string;
+  readonly link: Uint8Array;
 }
 
 export interface NewPosting {
@@ -131,6 +168,7 @@ export async function applyBatch(tx: Transaction, write: BookWrite): Promise<voi
     insertInstructions(tx, write),
     insertPostings(tx, write),
     upsertBalances(tx, write),
+    upsertClientTransactions(tx, write),
     insertEvents(tx, write),
     deleteCommands(tx, write.drainedCommandIds),
     tx`select pg_notify(${LEDGER_CHANNEL}, ${JSON.stringify({ position: write.next.outboxPosition.toString() })})`,
@@ -224,28 +262,35 @@ async function insertBatches(tx: Transaction, { bookId, batches: rows }: BookWri
   if (rows.length === 0) return;
   await tx`
     insert into ledger.posting_instruction_batch (book_id, batch_id, seq, client_id, client_batch_id, status, rejections, proposed,
-      details, value_at, booked_at, known_at)
+      details, value_at, booked_at, known_at, origin, emitted_by, cascade_depth, remarks)
     select ${bookId}, batch_id, seq, client_id, client_batch_id, status, rejections::jsonb, proposed::jsonb,
-      details::jsonb, value_at, booked_at, known_at
+      details::jsonb, value_at, booked_at, known_at, origin, emitted_by, cascade_depth, remarks::jsonb
     from unnest(${column(rows, (r) => r.batchId)}::uuid[], ${column(rows, (r) => r.seq)}::bigint[],
       ${column(rows, (r) => r.clientId)}::text[], ${column(rows, (r) => r.clientBatchId)}::text[],
       ${column(rows, (r) => r.status)}::text[], ${column(rows, (r) => toJson(r.rejections))}::text[],
       ${column(rows, (r) => toJson(r.proposed))}::text[], ${column(rows, (r) => toJson(r.details))}::text[],
       ${column(rows, (r) => formatInstant(r.valueAt))}::timestamptz[],
       ${column(rows, (r) => formatInstant(r.bookedAt))}::timestamptz[],
-      ${column(rows, (r) => formatInstant(r.knownAt))}::timestamptz[])
-      as r (batch_id, seq, client_id, client_batch_id, status, rejections, proposed, details, value_at, booked_at, known_at)`;
+      ${column(rows, (r) => formatInstant(r.knownAt))}::timestamptz[], ${column(rows, (r) => r.origin)}::text[],
+      ${column(rows, (r) => r.emittedBy?.accountId)}::uuid[], ${column(rows, (r) => r.emittedBy?.cascadeDepth)}::smallint[],
+      ${column(rows, (r) => toJson(r.remarks))}::text[])
+      as r (batch_id, seq, client_id, client_batch_id, status, rejections, proposed, details, value_at, booked_at, known_at, origin,
+        emitted_by, cascade_depth, remarks)`;
 }
 
 async function insertInstructions(tx: Transaction, { bookId, instructions: rows }: BookWrite): Promise<void> {
   if (rows.length === 0) return;
   await tx`
-    insert into ledger.posting_instruction (book_id, batch_id, ordinal, type, client_id, client_transaction_id, details)
-    select ${bookId}, batch_id, ordinal, type, client_id, client_transaction_id, details::jsonb
+    insert into ledger.posting_instruction (book_id, batch_id, ordinal, type, client_id, client_transaction_id, details, terms, effect,
+      reverses_batch_id, reverses_ordinal)
+    select ${bookId}, batch_id, ordinal, type, client_id, client_transaction_id, details::jsonb, terms::jsonb, effect::jsonb,
+      reverses_batch_id, reverses_ordinal
     from unnest(${column(rows, (r) => r.batchId)}::uuid[], ${column(rows, (r) => r.ordinal)}::integer[],
       ${column(rows, (r) => r.type)}::text[], ${column(rows, (r) => r.clientId)}::text[],
-      ${column(rows, (r) => r.clientTransactionId)}::text[], ${column(rows, (r) => toJson(r.details))}::text[])
-      as r (batch_id, ordinal, type, client_id, client_transaction_id, details)`;
+      ${column(rows, (r) => r.clientTransactionId)}::text[], ${column(rows, (r) => toJson(r.details))}::text[],
+      ${column(rows, (r) => toJson(r.terms))}::text[], ${column(rows, (r) => toJson(r.effect))}::text[],
+      ${column(rows, (r) => r.reverses?.batchId)}::uuid[], ${column(rows, (r) => r.reverses?.ordinal)}::integer[])
+      as r (batch_id, ordinal, type, client_id, client_transaction_id, details, terms, effect, reverses_batch_id, reverses_ordinal)`;
 }
 
 async function insertPostings(tx: Transaction, { bookId, postings: rows }: BookWrite): Promise<void> {
@@ -283,6 +328,34 @@ async function upsertBalances(tx: Transaction, { bookId, balances: rows }: BookW
     order by account_id, address, asset, denomination, phase
     on conflict (book_id, account_id, address, asset, denomination, phase) do update
       set total_debit = excluded.total_debit, total_credit = excluded.total_credit, account_seq = excluded.account_seq`;
+}
+
+async function upsertClientTransactions(
+  tx: Transaction,
+  { bookId, clientTransactions: rows }: BookWrite,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const amounts = (pick: (row: ClientTransactionState) => Amount) =>
+    column(rows, (r) => (r.denomination === undefined ? "0" : amountToNumeric(pick(r), r.denomination)));
+  await tx`
+    insert into ledger.client_transaction (book_id, client_id, client_transaction_id, kind, direction, target, counterparty, asset,
+      denomination, expires_at, on_expired, allow_over_settlement, authorised, adjusted, settled, over_settled, released, closed_by)
+    select ${bookId}, r.*
+    from unnest(${column(rows, (r) => r.clientId)}::text[], ${column(rows, (r) => r.clientTransactionId)}::text[],
+      ${column(rows, (r) => r.kind)}::text[], ${column(rows, (r) => r.direction)}::text[],
+      ${column(rows, (r) => r.target)}::uuid[], ${column(rows, (r) => r.counterparty)}::uuid[],
+      ${column(rows, (r) => r.asset)}::text[], ${column(rows, (r) => r.denomination)}::text[],
+      ${column(rows, (r) => r.expiresAt && formatInstant(r.expiresAt))}::timestamptz[],
+      ${column(rows, (r) => r.onExpired)}::text[], ${column(rows, (r) => String(r.allowOverSettlement))}::boolean[],
+      ${amounts((r) => r.authorised)}::numeric[], ${amounts((r) => r.adjusted)}::numeric[],
+      ${amounts((r) => r.settled)}::numeric[], ${amounts((r) => r.overSettled)}::numeric[],
+      ${amounts((r) => r.released)}::numeric[], ${column(rows, (r) => r.closedBy)}::text[])
+      as r (client_id, client_transaction_id, kind, direction, target, counterparty, asset, denomination, expires_at, on_expired,
+        allow_over_settlement, authorised, adjusted, settled, over_settled, released, closed_by)
+    order by client_id, client_transaction_id
+    on conflict (book_id, client_id, client_transaction_id) do update
+      set authorised = excluded.authorised, adjusted = excluded.adjusted, settled = excluded.settled,
+        over_settled = excluded.over_settled, released = excluded.released, closed_by = excluded.closed_by`;
 }
 
 async function insertEvents(tx: Transaction, { events: rows }: BookWrite): Promise<void> {

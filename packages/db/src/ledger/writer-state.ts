@@ -1,6 +1,15 @@
 import {
   amountFromNumeric,
+  applyChange,
+  beginClientTransaction,
+  formatInstant,
+  ZERO,
+  type Amount,
+  type ClientTransactionState,
+  type ClientTransactionTerms,
+  type ClosedBy,
   type CurrencyCode,
+  type Direction,
   type Instant,
   type Json,
   type Money,
@@ -80,7 +89,7 @@ export interface WriterState {
   readonly accounts: readonly StoredAccount[];
   readonly balances: readonly StoredBalance[];
   /** Those of the query's that exist. */
-  readonly clientTransactions: readonly { readonly clientId: string; readonly clientTransactionId: string }[];
+  readonly clientTransactions: readonly ClientTransactionState[];
 }
 
 export async function readWriterState(tx: Transaction, query: WriterStateQuery): Promise<WriterState> {
@@ -145,33 +154,112 @@ export async function findAnswers(sql: Sql | Transaction, eventIds: readonly Uui
 }
 
 async function findStoredAccounts(tx: Transaction, query: WriterStateQuery): Promise<readonly StoredAccount[]> {
-  if (query.accountIds.length === 0) return [];
+  if (query.accountIds.length + query.clientTransactions.length === 0) return [];
   return await tx<StoredAccount[]>`
     select a.account_id as "accountId", a.kind, a.product_version_id as "productVersionId", a.denomination, a.tside,
       a.status, a.parameters, a.opened_at as "openedAt",
       array(select o.principal from ledger.account_owner o
             where o.book_id = a.book_id and o.account_id = a.account_id order by o.principal) as owners
     from ledger.account a
-    where a.book_id = ${query.bookId} and a.account_id = any(${[...query.accountIds]}::uuid[])`;
+    where a.book_id = ${query.bookId} and a.account_id = any(${wantedAccounts(tx, query)})`;
+}
+
+/** The accounts that the commands name, and both parties of every client transaction that they follow up. */
+function wantedAccounts(tx: Transaction, { bookId, accountIds, clientTransactions: keys }: WriterStateQuery) {
+  if (keys.length === 0) return tx`${[...accountIds]}::uuid[]`;
+  return tx`array(
+    select unnest(${[...accountIds]}::uuid[])
+    union
+    select party.account_id
+    from unnest(${keys.map((key) => key.clientId)}::text[], ${keys.map((key) => key.clientTransactionId)}::text[])
+      as wanted (client_id, id)
+    join ledger.client_transaction c
+      on c.book_id = ${bookId} and c.client_id = wanted.client_id and c.client_transaction_id = wanted.id
+    cross join lateral (values (c.target), (c.counterparty)) party (account_id)
+    where party.account_id is not null)`;
 }
 
 async function lockBalances(tx: Transaction, query: WriterStateQuery): Promise<readonly StoredBalance[]> {
-  if (query.accountIds.length === 0) return [];
+  if (query.accountIds.length + query.clientTransactions.length === 0) return [];
   return await tx<StoredBalance[]>`
     select account_id as "accountId", address, asset, denomination, phase, total_debit::text as "totalDebit",
       total_credit::text as "totalCredit", account_seq as "accountSeq"
     from ledger.balance
-    where book_id = ${query.bookId} and account_id = any(${[...query.accountIds]}::uuid[])
+    where book_id = ${query.bookId} and account_id = any(${wantedAccounts(tx, query)})
     order by account_id, address, asset, denomination, phase
     for update`;
 }
 
-async function findClientTransactions(tx: Transaction, query: WriterStateQuery) {
-  if (query.clientTransactions.length === 0) return [];
-  return await tx<{ clientId: string; clientTransactionId: string }[]>`
-    select i.client_id as "clientId", i.client_transaction_id as "clientTransactionId"
-    from ledger.posting_instruction i
-    join unnest(${query.clientTransactions.map((key) => key.clientId)}::text[],
-                ${query.clientTransactions.map((key) => key.clientTransactionId)}::text[]) as wanted (client_id, id)
-      on i.book_id = ${query.bookId} and i.client_id = wanted.client_id and i.client_transaction_id = wanted.id`;
+interface ClientTransactionColumns extends Omit<
+  ClientTransactionTerms,
+  "direction" | "target" | "counterparty" | "asset" | "denomination" | "expiresAt"
+> {
+  readonly direction: Direction | null;
+  readonly target: Uuid | null;
+  readonly counterparty: Uuid | null;
+  readonly asset: string | null;
+  readonly denomination: CurrencyCode | null;
+  readonly expiresAt: Instant | null;
+  readonly authorised: string;
+  readonly adjusted: string;
+  readonly settled: string;
+  readonly overSettled: string;
+  readonly released: string;
+  readonly closedBy: ClosedBy | null;
+}
+
+const selectClientTransaction = (sql: Sql | Transaction) => sql`
+  select c.client_id as "clientId", c.client_transaction_id as "clientTransactionId", c.kind, c.direction, c.target, c.counterparty,
+    c.asset, c.denomination, c.expires_at as "expiresAt", c.on_expired as "onExpired",
+    c.allow_over_settlement as "allowOverSettlement", c.authorised::text as authorised, c.adjusted::text as adjusted,
+    c.settled::text as settled, c.over_settled::text as "overSettled", c.released::text as released, c.closed_by as "closedBy"
+  from ledger.client_transaction c`;
+
+/** Those of the keys that exist. */
+export async function findClientTransactions(
+  sql: Sql | Transaction,
+  { bookId, clientTransactions: keys }: Pick<WriterStateQuery, "bookId" | "clientTransactions">,
+): Promise<readonly ClientTransactionState[]> {
+  if (keys.length === 0) return [];
+  const rows = await sql<ClientTransactionColumns[]>`
+    ${selectClientTransaction(sql)}
+    join unnest(${keys.map((key) => key.clientId)}::text[], ${keys.map((key) => key.clientTransactionId)}::text[])
+      as wanted (client_id, id)
+      on c.book_id = ${bookId} and c.client_id = wanted.client_id and c.client_transaction_id = wanted.id`;
+  return rows.map(toClientTransaction);
+}
+
+/** Open authorisations whose time is up, the first to expire first (CT-6). */
+export async function listExpiredHolds(
+  sql: Sql | Transaction,
+  page: { readonly bookId: number; readonly now: Instant; readonly limit: number },
+): Promise<readonly ClientTransactionState[]> {
+  const rows = await sql<ClientTransactionColumns[]>`
+    ${selectClientTransaction(sql)}
+    where c.book_id = ${page.bookId} and c.closed_by is null and c.expires_at <= ${formatInstant(page.now)}::timestamptz
+    order by c.expires_at, c.client_id, c.client_transaction_id
+    limit ${page.limit}`;
+  return rows.map(toClientTransaction);
+}
+
+function toClientTransaction(row: ClientTransactionColumns): ClientTransactionState {
+  const { denomination } = row;
+  const amount = (text: string): Amount => (denomination === null ? ZERO : amountFromNumeric(text, denomination));
+  const begun = beginClientTransaction({
+    ...row,
+    direction: row.direction ?? undefined,
+    target: row.target ?? undefined,
+    counterparty: row.counterparty ?? undefined,
+    asset: row.asset ?? undefined,
+    denomination: denomination ?? undefined,
+    expiresAt: row.expiresAt ?? undefined,
+  });
+  return applyChange(begun, {
+    authorised: amount(row.authorised),
+    adjusted: amount(row.adjusted),
+    settled: amount(row.settled),
+    overSettled: amount(row.overSettled),
+    released: amount(row.released),
+    closedBy: row.closedBy ?? undefined,
+  });
 }

@@ -1,8 +1,5 @@
 import {
   amountFromNumeric,
-  applyChange,
-  beginClientTransaction,
-  NO_CHANGE,
   clientTransactionKey,
   coordinateKey,
   type AccountState,
@@ -60,27 +57,12 @@ export function toBookView(state: WriterState, catalogue: ProductCatalogue): Boo
       ]),
     ),
     clientTransactions: new Map(
-      state.clientTransactions.map((key) => [
-        clientTransactionKey(key.clientId, key.clientTransactionId),
-        closedMovement(key),
+      state.clientTransactions.map((transaction) => [
+        clientTransactionKey(transaction.clientId, transaction.clientTransactionId),
+        transaction,
       ]),
     ),
   };
-}
-
-/** Until the table of client transactions is there: what exists is a movement, and closed. */
-function closedMovement(key: { readonly clientId: string; readonly clientTransactionId: string }) {
-  const terms = { direction: undefined, target: undefined, counterparty: undefined, asset: undefined };
-  const begun = beginClientTransaction({
-    ...key,
-    ...terms,
-    kind: "MOVEMENT",
-    denomination: undefined,
-    expiresAt: undefined,
-    onExpired: "REJECT",
-    allowOverSettlement: true,
-  });
-  return applyChange(begun, { ...NO_CHANGE, closedBy: "SETTLED" });
 }
 
 function toAccountState(

@@ -1,8 +1,10 @@
 import {
   addMicros,
+  clientTransactionKey,
   coordinateKey,
   formatId,
   type BookView,
+  type ClientTransactionState,
   type DecidedLeg,
   type IdSource,
   type Instant,
@@ -56,6 +58,7 @@ export class CommitDraft {
   readonly batches: NewBatch[] = [];
   readonly instructions: NewInstruction[] = [];
   readonly postings: NewPosting[] = [];
+  readonly clientTransactions = new Map<string, ClientTransactionState>();
   /** Bugs that were met while judging a batch; for the log. */
   readonly faults: unknown[] = [];
   readonly #events: PositionedEvent[] = [];
@@ -99,6 +102,13 @@ export class CommitDraft {
     this.#touched.set(`${posting.leg.accountId}|${coordinateKey(posting.leg)}`, posting.leg);
   }
 
+  /** What the ledger made an id for and has closed is known by its operation; everything else is kept (CT-1). */
+  addClientTransaction(transaction: ClientTransactionState): void {
+    const { kind, clientId, clientTransactionId } = transaction;
+    if (kind === "MOVEMENT" && clientTransactionId.startsWith("op_")) return;
+    this.clientTransactions.set(clientTransactionKey(clientId, clientTransactionId), transaction);
+  }
+
   ownersOf(accountId: Uuid): readonly string[] {
     return this.#owners.get(accountId) ?? [];
   }
@@ -128,7 +138,14 @@ export class CommitDraft {
     if (this.batches.length === 0) this.#advanceKnownAt();
     return {
       ...given,
-      next: { seq: this.#seq, knownAt: this.#knownAt, outboxPosition: this.#outboxPosition },
+      next: {
+        seq: this.#seq,
+        knownAt: this.#knownAt,
+        outboxPosition: this.#outboxPosition,
+        link: new Uint8Array(32),
+      },
+      clientTransactions: [...this.clientTransactions.values()],
+      resourceChanges: [],
       openedAccounts: this.openedAccounts,
       closedAccounts: this.closedAccounts,
       operations: this.operations,

@@ -45,9 +45,11 @@ export function planPosting(draft: CommitDraft, command: PostingCommand): NewOpe
     valueAt: proposed.valueAt,
     bookedAt: draft.bookedAt,
     knownAt,
+    origin: "CLIENT",
   });
   if (decision.kind === "accepted") {
     addInstructions(draft, command, batchId, decision);
+    for (const transaction of decision.clientTransactions) draft.addClientTransaction(transaction);
     for (const leg of decision.legs)
       draft.addPosting({ leg, seq, batchId, valueAt: proposed.valueAt, bookedAt: draft.bookedAt });
     addAccountPostedEvents(draft, command, batchId, decision.legs, formatInstant(knownAt));
