@@ -1,1 +1,4 @@
-export {};
+export * from "./canonical-json.js";
+export * from "./chain.js";
+export * from "./free-text.js";
+export * from "./record.js";
