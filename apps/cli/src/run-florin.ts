@@ -2,17 +2,20 @@ import { CommandFailure, misuse } from "./command-failure.js";
 import { deadLettersUsage, runDeadLetters } from "./dead-letters.js";
 import { invariantsUsage, runInvariants } from "./invariants.js";
 import type { Terminal } from "./terminal.js";
+import { runWrites, writesUsage } from "./writes.js";
 
 const USAGE = `florin <command>
 
 ${deadLettersUsage}
 ${invariantsUsage}
+${writesUsage}
 Exit codes: 0 done · 1 could not be done · 2 asked for wrongly
 `;
 
 const commands = new Map([
   ["dead-letters", runDeadLetters],
   ["invariants", runInvariants],
+  ["writes", runWrites],
 ]);
 
 /** Runs one command; resolves with the exit code and never throws. */

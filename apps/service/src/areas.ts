@@ -56,7 +56,10 @@ export function composeAccounts(
 
 export function composeLedger(
   foundations: AreaFoundations,
-  own: Pick<LedgerAreaOptions, "verifyServiceToken" | "verifyViewer" | "leaseMs" | "unsafeNoFence" | "replicaUrl">,
+  own: Pick<
+    LedgerAreaOptions,
+    "verifyServiceToken" | "verifyViewer" | "leaseMs" | "unsafeNoFence" | "replicaUrl" | "haltsOnViolation"
+  >,
 ): Promise<LedgerArea> {
   const { masterKey, isDemo, ...shared } = foundations;
   return createLedgerArea({

@@ -42,6 +42,8 @@ export interface LedgerEnvironment extends AccountsEnvironment {
   readonly accountsUrls: readonly string[];
   /** How long the right to write outlives its last renewal. */
   readonly leaseMs: number;
+  /** Does the auditor halt the book's writes when it finds money made or lost? */
+  readonly haltsOnViolation: boolean;
   /** For the control of a test: two writers may then both commit. */
   readonly unsafeNoFence: boolean;
 }
@@ -85,6 +87,7 @@ export const environmentSchemas = {
     ...area,
     ACCOUNTS_URL: serviceUrls,
     FLORIN_LEASE_MS: milliseconds(100, 60_000).default(3_000),
+    FLORIN_HALT_ON_VIOLATION: z.enum(["on", "off"]).default("on"),
     FLORIN_UNSAFE_NO_FENCE: z.enum(["0", "1"]).default("0"),
   }),
 } as const;
@@ -107,6 +110,7 @@ export function readLedgerEnvironment(source: NodeJS.ProcessEnv = process.env): 
     ...toArea(values),
     accountsUrls: values.ACCOUNTS_URL,
     leaseMs: values.FLORIN_LEASE_MS,
+    haltsOnViolation: values.FLORIN_HALT_ON_VIOLATION === "on",
     unsafeNoFence: values.FLORIN_UNSAFE_NO_FENCE === "1",
   };
 }

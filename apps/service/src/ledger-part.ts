@@ -45,6 +45,7 @@ export async function startLedgerPart(environment: LedgerEnvironment): Promise<R
         verifyViewer: viewers.verifyViewer,
         leaseMs: environment.leaseMs,
         unsafeNoFence: environment.unsafeNoFence,
+        haltsOnViolation: environment.haltsOnViolation,
         replicaUrl: environment.databaseReplicaUrl,
       },
     );

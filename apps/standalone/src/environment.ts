@@ -14,6 +14,8 @@ export interface Environment {
   readonly isDemo: boolean;
   readonly isProduction: boolean;
   readonly logLevel: LogLevel;
+  /** Does the auditor halt the book's writes when it finds money made or lost? */
+  readonly haltsOnViolation: boolean;
   /** How long a process that was told to stop goes on answering while it says that it is not ready. */
   readonly drainMs: number;
 }
@@ -28,6 +30,7 @@ const schema = z.object({
     .optional(),
   FLORIN_DEMO: z.enum(["0", "1"]).default("1"),
   NODE_ENV: z.string().default("development"),
+  FLORIN_HALT_ON_VIOLATION: z.enum(["on", "off"]).default("on"),
   LOG_LEVEL: z.enum(logLevels).default("info"),
   FLORIN_DRAIN_MS: z.coerce.number().int().min(0).max(600_000).default(0),
 });
@@ -50,6 +53,7 @@ export function readEnvironment(source: NodeJS.ProcessEnv = process.env): Enviro
     // Demo identities have published passwords; they never exist in production (api.md, "Demo identities").
     isDemo: values.FLORIN_DEMO === "1" && !isProduction,
     isProduction,
+    haltsOnViolation: values.FLORIN_HALT_ON_VIOLATION === "on",
     logLevel: values.LOG_LEVEL,
     drainMs: values.FLORIN_DRAIN_MS,
   };

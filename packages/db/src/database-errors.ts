@@ -40,7 +40,8 @@ export type DatabaseErrorClass = "not-applied" | "unknown" | "refused";
 
 /**
  * Serialization, deadlock, lock not available, read-only (a standby), a statement out of time, starting up, too many connections, out of
- * memory or disk (53100: the server stays up and refuses until there is space, so a pause before the next try is the caller's part).
+ * memory or disk (53100: the server stays up and refuses until there is space, so a pause before the next try is the caller's part),
+ * writes to the book halted (FL005: the head's trigger).
  */
 const NOT_APPLIED_STATES = new Set([
   "40001",
@@ -54,6 +55,7 @@ const NOT_APPLIED_STATES = new Set([
   "53200",
   "53300",
   "53400",
+  "FL005",
 ]);
 /** No connection was ever there, or the pool was closed before anything was sent. */
 const NOT_APPLIED_CODES = new Set([

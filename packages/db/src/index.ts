@@ -41,6 +41,7 @@ export {
   type InvariantOptions,
   type InvariantReport,
 } from "./invariants/check-invariants.js";
+export { haltOnViolation, moneyCreatingFindings } from "./invariants/halt-on-violation.js";
 export { createInvariantWatch, type InvariantWatch } from "./invariants/invariant-watch.js";
 export { migrate, type MigrateOptions } from "./migrate.js";
 export { listen, notify } from "./notifications.js";
@@ -48,3 +49,4 @@ export { appendOutbox, createOutboxStore, type OutboxStore } from "./outbox.js";
 export type { Primary } from "./primary-finder.js";
 export { createReadRouter, type ConsistencyPosition, type ReadRouter, type ReadRouterOptions } from "./read-router.js";
 export { DatabaseDeadlineError } from "./watched-socket.js";
+export type { Pipeline, PipelinedStatement } from "./pipeline.js";

@@ -56,6 +56,8 @@ export interface LedgerAreaOptions {
   readonly leaseMs?: number | undefined;
   /** How often the area checks its own invariants. Default 60 000; 0: never. */
   readonly checkInvariantsEveryMs?: number | undefined;
+  /** Does a finding that means money made or lost halt the book's writes? Default true. */
+  readonly haltsOnViolation?: boolean | undefined;
   /** A replica of the same database, for queries; undefined: every read goes to the primary. */
   readonly replicaUrl?: string | undefined;
   /** With several hosts in the URL: remembers the primary's timeline across restarts, so that an old primary is refused. */

@@ -28,7 +28,7 @@ export interface InvariantOptions {
   readonly isAtRest?: boolean;
   /** What need not be read again; rules that cannot be bounded are then left out. Default: everything is read. */
   readonly after?: InvariantScope;
-  /** Of one rule. Default 5. */
+  /** Of one rule; the first by `who` and `what`, so that a run finds what the run before it found. Default 5. */
   readonly maxFindings?: number;
   /** Of one rule, in the server. Default none. */
   readonly timeoutMs?: number;
@@ -77,7 +77,7 @@ export async function findViolations(tx: Transaction, options: InvariantOptions)
   const findings: InvariantFinding[] = [];
   const unchecked: InvariantReport["unchecked"][number][] = [];
   for (const { id: invariant, sentence, sql } of rules) {
-    const query = `select * from (${sql(after ?? WHOLE)}) found limit ${maxFindings}`;
+    const query = `select * from (${sql(after ?? WHOLE)}) found order by 1, 2 limit ${maxFindings}`;
     try {
       const rows = await tx.savepoint((step) => step.unsafe<{ who: string; what: string }[]>(query));
       findings.push(...rows.map(({ who, what }) => ({ invariant, sentence, who, what })));

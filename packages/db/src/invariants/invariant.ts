@@ -19,6 +19,8 @@ export interface Invariant {
   readonly sql: (scope: InvariantScope) => string;
   /** Reads all rows whatever the scope is. Left out of bounded runs: a book of a hundred million rows is not read every minute. */
   readonly isWhole?: boolean;
+  /** What it finds is money made or lost, or an effect that happened twice: the book takes no more writes until a person has looked. */
+  readonly haltsWrites?: boolean;
 }
 
 /** I11 (recovery in bounded time) is no property of the tables: the test bench measures it. */

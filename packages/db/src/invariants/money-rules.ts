@@ -34,6 +34,7 @@ export const moneyRules: readonly Invariant[] = [
     sentence: "INV-1 debits equal credits in the whole book, for each asset, denomination and phase",
     areas: ["ledger"],
     holds: "always",
+    haltsWrites: true,
     sql: () => `
       select concat_ws('/', asset, denomination, phase) as who, sum(total_debit - total_credit)::text as what
       from ledger.balance group by book_id, asset, denomination, phase having sum(total_debit - total_credit) <> 0`,
@@ -43,6 +44,7 @@ export const moneyRules: readonly Invariant[] = [
     sentence: "INV-1 debits equal credits in each instruction",
     areas: ["ledger"],
     holds: "always",
+    haltsWrites: true,
     sql: ({ seq }) => `
       select batch_id || ':' || ordinal as who, sum(case side when 'DEBIT' then amount else -amount end)::text as what
       from ledger.posting where seq > ${seq}
@@ -54,6 +56,7 @@ export const moneyRules: readonly Invariant[] = [
     sentence: "IDEM-2 one operation for each (principal, key)",
     areas: ["ledger"],
     holds: "always",
+    haltsWrites: true,
     isWhole: true,
     sql: () => `
       select principal || ' ' || idempotency_key as who, count(*)::text as what
@@ -74,6 +77,7 @@ export const moneyRules: readonly Invariant[] = [
     sentence: "INV-2 a stored balance equals the fold of its postings",
     areas: ["ledger"],
     holds: "always",
+    haltsWrites: true,
     isWhole: true,
     sql: () => `
       select concat_ws('/', account_id, address, asset, denomination, phase) as who,
@@ -93,6 +97,7 @@ export const moneyRules: readonly Invariant[] = [
     sentence: "a posting's balances after it are those before it and itself",
     areas: ["ledger"],
     holds: "always",
+    haltsWrites: true,
     sql: ({ seq }) => `
       select p.account_id || '#' || p.account_seq as who,
         concat('says ', p.committed_after, ' ', p.pending_in_after, ' ', p.pending_out_after,
@@ -109,6 +114,7 @@ export const moneyRules: readonly Invariant[] = [
     sentence: "what an account shows is what its last posting left",
     areas: ["ledger"],
     holds: "always",
+    haltsWrites: true,
     sql: ({ seq }) => `
       with touched as (
         select book_id, account_id, max(account_seq) as account_seq from ledger.posting where seq > ${seq} group by 1, 2),

@@ -1,12 +1,15 @@
-import { connectDatabase, createInvariantWatch, invariantIdsOf } from "@florin/db";
+import { connectDatabase, createInvariantWatch, haltOnViolation, invariantIdsOf } from "@florin/db";
 import type { Clock } from "@florin/kernel";
 import { createInvariantMeters, type Logger, type Metrics } from "@florin/telemetry";
 
 const EVERY_MS = 60_000;
+const MAIN_BOOK = 1;
+const AUDITOR = "invariant auditor";
 
 /**
  * The ledger's invariants, checked every minute (docs/invariants.md): findings become metrics and errors in the log. On a connection
- * of its own and in a read-only transaction, so it neither holds a lock nor takes a place from a request.
+ * of its own and in a read-only transaction, so it neither holds a lock nor takes a place from a request. What is money made or lost
+ * halts the book's writes (ledger.md §3.9), until `florin writes resume`.
  */
 export function startInvariantChecks(options: {
   readonly databaseUrl: string;
@@ -14,10 +17,12 @@ export function startInvariantChecks(options: {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** false: what is found is told and nothing more. Default true. */
+  readonly haltsOnViolation?: boolean | undefined;
   /** Default 60 000; 0: never. */
   readonly everyMs?: number | undefined;
 }): { stop(deadlineMs: number): Promise<void> } {
-  const { databaseUrl, timelineFile, clock, logger, metrics, everyMs = EVERY_MS } = options;
+  const { databaseUrl, timelineFile, clock, logger, metrics, everyMs = EVERY_MS, haltsOnViolation = true } = options;
   if (everyMs === 0) return { stop: () => Promise.resolve() };
   const database = connectDatabase({
     url: databaseUrl,
@@ -34,7 +39,10 @@ export function startInvariantChecks(options: {
   async function round(): Promise<void> {
     try {
       const report = await watch.run();
-      if (report !== undefined) meters.report(report, Number(clock.now() / 1_000_000n));
+      if (report === undefined) return;
+      meters.report(report, Number(clock.now() / 1_000_000n));
+      if (haltsOnViolation && (await haltOnViolation(database, MAIN_BOOK, report, AUDITOR)))
+        logger.error("The auditor has halted the ledger's writes. See docs/invariants.md, then: florin writes status");
     } catch (error) {
       logger.warn({ err: error }, "The ledger's invariants could not be checked; they are tried again.");
     }

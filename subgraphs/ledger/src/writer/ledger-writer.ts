@@ -25,6 +25,7 @@ import { createLeaseKeeper, type LeaseKeeper } from "./lease-keeper.js";
 import { PendingCommands, type PendingCommand } from "./pending-commands.js";
 import { findStoredOutcomes } from "./stored-outcomes.js";
 import { WakeSignal } from "./wake-signal.js";
+import { createWriteHalt, type WriteHalt } from "./write-halt.js";
 import { createWriterMeters, type WriterMeters } from "./writer-meters.js";
 
 /**
@@ -83,6 +84,7 @@ class BookWriter implements LedgerWriter {
   readonly #pending: PendingCommands;
   readonly #keeper: LeaseKeeper;
   readonly #committer: Committer;
+  readonly #halt: WriteHalt;
   readonly #signal = new WakeSignal();
   readonly #maxBatch: number;
   readonly #unreadable = new Set<Uuid>();
@@ -96,9 +98,14 @@ class BookWriter implements LedgerWriter {
     this.#options = options;
     this.#maxBatch = options.maxBatch ?? 500;
     this.#pending = new PendingCommands(options.queueLimit ?? 10_000, options.commandTimeoutMs ?? 15_000);
-    const { database, logger, holder, leaseMs = DEFAULT_LEASE_MS, isFenced = true } = options;
+    const { database, logger, metrics, holder, leaseMs = DEFAULT_LEASE_MS, isFenced = true } = options;
     const claim = { bookId: this.#bookId, holder, leaseMs };
-    this.#keeper = createLeaseKeeper({ database, claim, logger, isFenced, onChange: () => this.wake() });
+    this.#halt = createWriteHalt({ database, bookId: this.#bookId, logger, metrics, onChange: () => this.wake() });
+    const onChange = (): void => {
+      void this.#halt.refresh();
+      this.wake();
+    };
+    this.#keeper = createLeaseKeeper({ database, claim, logger, isFenced, onChange });
     this.#committer = createCommitter({ ...options, bookId: this.#bookId, leaseMs, isFenced });
     this.#meters = createWriterMeters(options.metrics, () => this.#pending.size);
   }
@@ -125,9 +132,18 @@ class BookWriter implements LedgerWriter {
   async enqueue(command: LedgerCommand): Promise<"durable" | "key-reused"> {
     const known = this.#pending.find(command.commandId);
     if (known !== undefined && known.command.fingerprint !== command.fingerprint) return "key-reused";
+    if (this.#halt.isHalted() !== undefined) return await this.#findDurable(command);
     const stored = await this.#insert(command);
     this.wake();
     return (stored.get(command.commandId) ?? command.fingerprint) === command.fingerprint ? "durable" : "key-reused";
+  }
+
+  /** While the book is halted nothing new is recorded; what is there is there. */
+  async #findDurable(command: LedgerCommand): Promise<"durable" | "key-reused"> {
+    const found = await findStoredOutcomes(this.#options.database, this.#bookId, [command]);
+    const outcome = found.get(command.commandId);
+    if (outcome === undefined) throw this.#halt.refusal() ?? temporarilyUnavailable(1_000);
+    return outcome.kind === "key-reused" ? "key-reused" : "durable";
   }
 
   /**
@@ -171,7 +187,7 @@ class BookWriter implements LedgerWriter {
       this.#options.logger.warn({ err: error }, "ledger writer stopped before its last batch was known");
     });
     this.#pending.failAll();
-    const parts = [this.#keeper.stop(), ...this.#listeners.map((listener) => listener.stop())];
+    const parts = [this.#keeper.stop(), this.#halt.stop(), ...this.#listeners.map((listener) => listener.stop())];
     await withDeadline(Promise.allSettled(parts), Math.max(deadlineMs, 1), "releasing the lease").catch(
       () => undefined,
     );
@@ -191,6 +207,10 @@ class BookWriter implements LedgerWriter {
   /** Returns whether there may be more to do at once. */
   async #turn(): Promise<boolean> {
     this.#pending.expire(performance.now());
+    if (this.#halt.isHalted() !== undefined) {
+      await this.#answerWhileHalted();
+      return false;
+    }
     const epoch = this.#keeper.epoch();
     if (epoch === undefined) {
       if (this.#pending.hasQueued) await this.#forward();
@@ -202,6 +222,16 @@ class BookWriter implements LedgerWriter {
     if (batch.length === 0) return false;
     await this.#commit(epoch, batch);
     return true;
+  }
+
+  /** What was decided before is answered again; everybody else is told that nothing has moved. Rows of `ledger.command` wait. */
+  async #answerWhileHalted(): Promise<void> {
+    const commands = [...this.#pending.cut(this.#maxBatch), ...this.#pending.waiting()].map((entry) => entry.command);
+    if (commands.length === 0) return;
+    this.#settle(await findStoredOutcomes(this.#options.database, this.#bookId, commands));
+    const refusal = this.#halt.refusal() ?? temporarilyUnavailable(1_000);
+    for (const { commandId } of commands) this.#pending.fail(commandId, refusal); // those that are left
+    if (this.#pending.hasQueued) this.#signal.raise();
   }
 
   /** Rows of `ledger.command` get at least half of a batch, so that a busy process does not starve the others. */
@@ -255,6 +285,11 @@ class BookWriter implements LedgerWriter {
   async #recover(epoch: bigint, batch: readonly PendingCommand[], error: unknown): Promise<void> {
     const kind = kindOfFailure(error);
     this.#meters.failure(kind);
+    if (this.#halt.isRefusedByHalt(error)) {
+      await this.#halt.refresh();
+      this.#pending.requeue(batch);
+      return;
+    }
     if (kind === "fenced") {
       this.#keeper.markLost();
       this.#pending.requeue(batch);
