@@ -13,7 +13,7 @@ const members = {
     "seq knownAt batchId clientId clientBatchId origin emittedBy cascadeDepth status valueAt bookedAt rejections remarks detailsDigest operation instructions postings",
   operation:
     "operationId principal idempotencyKey fingerprint type status rejectionCode rejectionMessage accountId amount denomination correlationId createdAt completedAt",
-  instruction: "ordinal type clientTransactionId terms effect reversesBatchId reversesOrdinal",
+  instruction: "ordinal type clientId clientTransactionId terms effect reversesBatchId reversesOrdinal",
   posting: postingMembers,
   resource: "seq knownAt kind key principal correlationId body",
 };

@@ -69,6 +69,8 @@ export interface OperationPart {
 export interface InstructionPart {
   readonly ordinal: number;
   readonly type: string;
+  /** Only where it is not the batch's. */
+  readonly clientId?: string | undefined;
   readonly clientTransactionId: string;
   readonly terms?: AuditJson | undefined;
   readonly effect?: AuditJson | undefined;
@@ -155,7 +157,9 @@ function operationText(o: OperationPart): string {
 }
 
 function instructionText(i: InstructionPart): string {
-  let text = `{"ordinal":${i.ordinal},"type":${quote(i.type)},"clientTransactionId":${quote(i.clientTransactionId)}`;
+  let text = `{"ordinal":${i.ordinal},"type":${quote(i.type)}`;
+  if (i.clientId !== undefined) text += `,"clientId":${quote(i.clientId)}`;
+  text += `,"clientTransactionId":${quote(i.clientTransactionId)}`;
   if (i.terms !== undefined) text += `,"terms":${canonicalJson(i.terms)}`;
   if (i.effect !== undefined) text += `,"effect":${canonicalJson(i.effect)}`;
   if (i.reversesBatchId !== undefined) text += `,"reversesBatchId":"${i.reversesBatchId}"`;

@@ -57,6 +57,7 @@ const anyInstructions = fc.uniqueArray(
   fc.record({
     ordinal: fc.nat({ max: 5 }),
     type: anyText,
+    clientId: maybe(anyText),
     clientTransactionId: anyText,
     terms: maybe(anyJson),
     effect: maybe(anyJson),
