@@ -146,8 +146,9 @@ export function posting(
   };
 }
 
-function describeInstruction({ type, target, counterparty, money }: ProposedInstruction): Json {
-  return { type, target: { ...target }, counterparty: { ...counterparty }, amount: money.amount.toString() };
+function describeInstruction(instruction: ProposedInstruction): Json {
+  const text = JSON.stringify(instruction, (_name, value: unknown) => (typeof value === "bigint" ? `${value}` : value));
+  return JSON.parse(text) as Json;
 }
 
 export function deposit(accountId: Uuid, amount: string, more: Partial<PostingCommand> = {}): PostingCommand {

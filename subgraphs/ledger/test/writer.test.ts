@@ -120,11 +120,11 @@ describe("moving money", () => {
         overdrawn.writer.submit(posting([{ ...one!, advice: true }], { details: { reference: "x" } })),
       );
       expect(await overdrawn.balanceOf(ada)).toBe("-3.00");
-      const rows = await overdrawn.admin.sql<{ details: unknown }[]>`
-        select details from ledger.posting_instruction_batch where details is not null`;
-      expect(rows[0]!.details).toEqual({
-        reference: "x",
-        accepted_despite: [{ instructionIndex: 0, code: "INSUFFICIENT_FUNDS" }],
+      const rows = await overdrawn.admin.sql<{ details: unknown; remarks: unknown }[]>`
+        select details, remarks from ledger.posting_instruction_batch where details is not null`;
+      expect(rows[0]).toEqual({
+        details: { reference: "x" },
+        remarks: { acceptedDespite: [{ instructionIndex: 0, code: "INSUFFICIENT_FUNDS" }] },
       });
       await expectRejected(overdrawn.writer.submit(withdrawal(ada, "0.01")), "INSUFFICIENT_FUNDS");
       await expectCompleted(overdrawn.writer.submit(deposit(ada, "1.00"))); // BAL-3: still below zero, and taken

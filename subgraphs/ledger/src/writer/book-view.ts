@@ -7,13 +7,19 @@ import {
   type Totals,
   type Uuid,
 } from "@florin/kernel";
-import { answerEventIdOf, internalAccountId } from "@florin/db";
+import { answerEventIdOf } from "@florin/db";
 import type { StoredAccount, StoredBalance, WriterState, WriterStateQuery } from "@florin/db/ledger";
-import type { AccountReference, LedgerCommand, ProposedInstruction } from "./command.js";
+import { clientIdOf, type LedgerCommand } from "./command.js";
+import { addAccountsOf } from "./command-accounts.js";
+import { NO_FACTS, type CommitFacts } from "./commit-facts.js";
 import type { ProductCatalogue } from "./product-catalogue.js";
 
-/** What must be read to decide these commands. */
-export function planQuery(bookId: number, commands: readonly LedgerCommand[]): WriterStateQuery {
+/** What must be read to decide these commands. `facts`: what some of them needed to be read before (T-8). */
+export function planQuery(
+  bookId: number,
+  commands: readonly LedgerCommand[],
+  facts: CommitFacts = NO_FACTS,
+): WriterStateQuery {
   const operationIds: Uuid[] = [];
   const answerEventIds: Uuid[] = [];
   const accountIds = new Set<Uuid>();
@@ -25,47 +31,20 @@ export function planQuery(bookId: number, commands: readonly LedgerCommand[]): W
       continue;
     }
     operationIds.push(command.commandId);
+    const clientId = clientIdOf(command);
     for (const instruction of command.instructions) {
-      accountIds.add(accountIdOf(instruction.target, instruction));
-      accountIds.add(accountIdOf(instruction.counterparty, instruction));
+      addAccountsOf(instruction, accountIds);
       const { clientTransactionId } = instruction;
-      if (clientTransactionId !== undefined)
-        clientTransactions.push({ clientId: command.principal, clientTransactionId });
+      if (clientTransactionId !== undefined) clientTransactions.push({ clientId, clientTransactionId });
     }
+    for (const { legs } of facts.originals.get(command.commandId)?.instructions ?? [])
+      for (const { accountId } of legs) accountIds.add(accountId);
   }
   return { bookId, operationIds, answerEventIds, accountIds: [...accountIds].sort(), clientTransactions };
 }
 
-/** The reference's id; whether there is such an account shows when it is read. */
-export function accountIdOf(reference: AccountReference, { money }: ProposedInstruction): Uuid {
-  return "accountId" in reference ? reference.accountId : internalAccountId(reference.internalCode, money.currency);
-}
-
-/** What was read, in the kernel's shape. */
-export function toBookView(state: WriterState, catalogue: ProductCatalogue): BookView {
-  const balancesByAccount = new Map<Uuid, StoredBalance[]>();
-  for (const balance of state.balances) {
-    const known = balancesByAccount.get(balance.accountId);
-    if (known === undefined) balancesByAccount.set(balance.accountId, [balance]);
-    else known.push(balance);
-  }
-  return {
-    accounts: new Map(
-      state.accounts.map((account) => [
-        account.accountId,
-        toAccountState(account, balancesByAccount.get(account.accountId) ?? [], catalogue),
-      ]),
-    ),
-    clientTransactions: new Map(
-      state.clientTransactions.map((transaction) => [
-        clientTransactionKey(transaction.clientId, transaction.clientTransactionId),
-        transaction,
-      ]),
-    ),
-  };
-}
-
-function toAccountState(
+/** What was read of an account, in the kernel's shape. */
+export function toAccountState(
   account: StoredAccount,
   balances: readonly StoredBalance[],
   catalogue: ProductCatalogue,

@@ -6,6 +6,7 @@ import {
   formatInstant,
   isDecimal,
   isUuid,
+  restrictionTypes,
   parseCurrency,
   parseInstant,
   type Instant,
@@ -24,6 +25,8 @@ export function commandToJson(command: LedgerCommand): Json {
   return {
     ...command,
     createdAt,
+    reversal: command.reversal && { ...command.reversal },
+    emittedBy: command.emittedBy && { ...command.emittedBy },
     valueAt: command.valueAt === undefined ? undefined : formatInstant(command.valueAt),
     amount: command.amount === undefined ? undefined : moneyToJson(command.amount),
     instructions: command.instructions.map(instructionToJson),
@@ -47,7 +50,27 @@ export function moneyToJson({ amount, currency }: Money): Json {
 }
 
 function instructionToJson(instruction: ProposedInstruction): Json {
-  return { ...instruction, money: moneyToJson(instruction.money) };
+  switch (instruction.type) {
+    case "AUTHORISATION_ADJUSTMENT":
+    case "SETTLEMENT":
+    case "RELEASE":
+      return { ...instruction };
+    case "CUSTOM_INSTRUCTION":
+      return {
+        ...instruction,
+        fx: instruction.fx && { ...instruction.fx },
+        legs: instruction.legs.map((leg) => ({ ...leg, money: moneyToJson(leg.money) })),
+      };
+    case "INBOUND_AUTHORISATION":
+    case "OUTBOUND_AUTHORISATION":
+      return {
+        ...instruction,
+        money: moneyToJson(instruction.money),
+        expiresAfterMicros: instruction.expiresAfterMicros?.toString(),
+      };
+    default:
+      return { ...instruction, money: moneyToJson(instruction.money) };
+  }
 }
 
 const uuid = z.string().refine(isUuid);
@@ -69,8 +92,8 @@ const json: z.ZodType<Json> = z.lazy(() =>
   z.union([z.null(), z.boolean(), z.number(), z.string(), z.array(json), z.record(z.string(), json)]),
 );
 const accountReference: z.ZodType<AccountReference> = z.union([
-  z.object({ accountId: uuid }),
-  z.object({ internalCode: z.string() }),
+  z.strictObject({ accountId: uuid }),
+  z.strictObject({ internalCode: z.string() }),
 ]);
 
 const base = {
@@ -83,15 +106,78 @@ const base = {
 };
 const cause = { causationId: z.string().optional(), changeId: z.string().optional() };
 
-const instruction = z.object({
-  type: z.enum(["INBOUND_HARD_SETTLEMENT", "OUTBOUND_HARD_SETTLEMENT", "TRANSFER"]),
+const instructionBase = {
+  advice: z.boolean().optional(),
+  details: json.optional(),
+  overrideRestrictions: z.array(z.enum(restrictionTypes)).optional(),
+  paymentDevice: z.string().optional(),
+};
+const opener = {
+  ...instructionBase,
   target: accountReference,
   counterparty: accountReference,
   money,
+  asset: z.string().optional(),
   clientTransactionId: z.string().optional(),
-  advice: z.boolean().optional(),
-  details: json.optional(),
+  relatedClientTransactionId: z.string().optional(),
+};
+const followUp = {
+  ...instructionBase,
+  clientTransactionId: z.string(),
+  target: accountReference.optional(),
+  counterparty: accountReference.optional(),
+};
+const decimal = z.string().refine(isDecimal);
+const leg = z.strictObject({
+  account: accountReference,
+  address: z.string().optional(),
+  asset: z.string().optional(),
+  phase: z.enum(["COMMITTED", "PENDING_IN", "PENDING_OUT"]).optional(),
+  side: z.enum(["DEBIT", "CREDIT"]),
+  money,
 });
+const fx = z.strictObject({ rate: decimal, rateSource: z.string(), rateTimestamp: z.string() });
+
+const instruction: z.ZodType<ProposedInstruction> = z.discriminatedUnion("type", [
+  z.strictObject({
+    ...opener,
+    type: z.enum(["INBOUND_HARD_SETTLEMENT", "OUTBOUND_HARD_SETTLEMENT", "TRANSFER"]),
+  }),
+  z.strictObject({
+    ...opener,
+    type: z.enum(["INBOUND_AUTHORISATION", "OUTBOUND_AUTHORISATION"]),
+    expiresAfterMicros: z
+      .string()
+      .regex(/^[1-9][0-9]{0,18}$/)
+      .transform((text) => BigInt(text))
+      .optional(),
+    onExpired: z.enum(["REJECT", "CONVERT_TO_HARD_SETTLEMENT"]).optional(),
+    allowOverSettlement: z.boolean().optional(),
+  }),
+  z
+    .strictObject({
+      ...followUp,
+      type: z.literal("AUTHORISATION_ADJUSTMENT"),
+      delta: decimal.optional(),
+      replaceTo: decimal.optional(),
+    })
+    .refine(({ delta, replaceTo }) => (delta === undefined) !== (replaceTo === undefined)),
+  z.strictObject({
+    ...followUp,
+    type: z.literal("SETTLEMENT"),
+    amount: decimal.optional(),
+    final: z.boolean().optional(),
+  }),
+  z.strictObject({ ...followUp, type: z.literal("RELEASE") }),
+  z.strictObject({
+    ...instructionBase,
+    type: z.literal("CUSTOM_INSTRUCTION"),
+    clientTransactionId: z.string().optional(),
+    legs: z.array(leg),
+    fx: fx.optional(),
+    truesUp: z.array(uuid).optional(),
+  }),
+]);
 
 const commandSchema = z.discriminatedUnion("kind", [
   z.object({
@@ -101,9 +187,14 @@ const commandSchema = z.discriminatedUnion("kind", [
     clientBatchId: z.string().optional(),
     valueAt: instant.optional(),
     details: json.optional(),
+    clientId: z.string().optional(),
     instructions: z.array(instruction),
+    reversal: z.strictObject({ id: uuid, mode: z.enum(["NOW", "AT_ORIGINAL_VALUE"]) }).optional(),
     account: uuid.optional(),
     amount: money.optional(),
+    origin: z.enum(["CLIENT", "CONTRACT", "EXPIRY"]).optional(),
+    permissions: z.array(z.string()).optional(),
+    emittedBy: z.strictObject({ accountId: uuid, cascadeDepth: z.number().int().min(1) }).optional(),
   }),
   z.object({
     ...base,

@@ -4,15 +4,18 @@ import {
   formatInstant,
   parseCurrency,
   refuse,
+  refuseClosure,
   type AccountState,
   type CurrencyCode,
   type Json,
   type ParameterValues,
   type Refusal,
+  type Uuid,
 } from "@florin/kernel";
 import { answerEventIdOf } from "@florin/db";
 import type { CloseAccountCommand, OpenAccountCommand, WriterOutcome } from "./command.js";
 import type { CommitDraft } from "./commit-draft.js";
+import { NO_FACTS, type CommitFacts } from "./commit-facts.js";
 import { productFacts, type CataloguedProduct } from "./product-catalogue.js";
 
 type AccountOutcome = Extract<WriterOutcome, { kind: "account" }>;
@@ -72,6 +75,25 @@ function openAccount(draft: CommitDraft, command: OpenAccountCommand, opening: O
     totals: new Map(),
   };
   draft.view.accounts.set(accountId, state);
+  addChange(draft, command, "account.opened", {
+    ...productFacts(opening.catalogued),
+    tside,
+    currency: denomination,
+    parameters,
+    owners: [...new Set(owners)],
+    openedAt: formatInstant(openedAt),
+  });
+}
+
+/** AUD-1. Owners are opaque ids; who they are is not the ledger's to know. */
+function addChange(
+  draft: CommitDraft,
+  command: OpenAccountCommand | CloseAccountCommand,
+  kind: string,
+  body: Json,
+): void {
+  const { accountId, principal, correlationId } = command;
+  draft.addResourceChange({ kind, key: formatId("account", accountId), principal, correlationId, body });
 }
 
 function openedFacts(draft: CommitDraft, command: OpenAccountCommand): Facts {
@@ -89,23 +111,37 @@ function openedFacts(draft: CommitDraft, command: OpenAccountCommand): Facts {
  * Closes an account whose every balance is zero (HOOK-7), or says why not: account.closed or account.close_rejected. A withdrawal
  * or deposit at the same moment stands before it or after it in the commit, and the later one sees the earlier.
  */
-export function planClosing(draft: CommitDraft, command: CloseAccountCommand): AccountOutcome {
+export function planClosing(
+  draft: CommitDraft,
+  command: CloseAccountCommand,
+  facts: CommitFacts = NO_FACTS,
+): AccountOutcome {
   const account = draft.view.accounts.get(command.accountId);
-  const refusal = judgeClosing(account);
+  const refusal = judgeClosing(draft, account, facts);
   if (account === undefined || refusal !== undefined)
     return answer(draft, command, "account.close_rejected", {}, refusal);
   const closedAt = draft.bookedAt;
   draft.closedAccounts.push({ accountId: account.accountId, closedAt });
   draft.view.accounts.set(account.accountId, { ...account, status: "CLOSED" });
+  addChange(draft, command, "account.closed", { closedAt: formatInstant(closedAt) });
   return answer(draft, command, "account.closed", { closedAt: formatInstant(closedAt) });
 }
 
-function judgeClosing(account: AccountState | undefined): Refusal | undefined {
+function judgeClosing(draft: CommitDraft, account: AccountState | undefined, facts: CommitFacts): Refusal | undefined {
   if (account === undefined || account.product === undefined) return refuse("ACCOUNT_NOT_FOUND");
-  if (account.status !== "OPEN") return refuse("ACCOUNT_NOT_OPEN");
-  for (const { totalDebit, totalCredit } of account.totals.values())
-    if (totalDebit !== totalCredit) return refuse("BALANCE_NOT_ZERO");
-  return undefined;
+  return refuseClosure(account, countOpenHolds(draft, account.accountId, facts), draft.bookedAt)[0];
+}
+
+/** Those that were open before this commit and are still, and those that this commit opened. */
+function countOpenHolds(draft: CommitDraft, accountId: Uuid, facts: CommitFacts): number {
+  const { clientTransactions } = draft.view;
+  const open = new Set(facts.openHolds.get(accountId));
+  for (const [key, { kind, isFinal, target, counterparty }] of clientTransactions) {
+    if (kind !== "AUTHORISATION" || (target !== accountId && counterparty !== accountId)) continue;
+    if (isFinal) open.delete(key);
+    else open.add(key);
+  }
+  return open.size;
 }
 
 type Facts = { readonly [name: string]: Json | undefined };

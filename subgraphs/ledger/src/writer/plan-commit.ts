@@ -11,6 +11,7 @@ import type {
   WriterOutcome,
 } from "./command.js";
 import type { CommitDraft } from "./commit-draft.js";
+import { NO_FACTS, type CommitFacts } from "./commit-facts.js";
 import { planClosing, planOpening } from "./plan-account.js";
 import { planPosting } from "./plan-posting.js";
 
@@ -22,6 +23,7 @@ export function planCommands(
   draft: CommitDraft,
   state: WriterState,
   commands: readonly LedgerCommand[],
+  facts: CommitFacts = NO_FACTS,
 ): ReadonlyMap<Uuid, WriterOutcome> {
   const operations = new Map(state.operations.map((operation) => [operation.operationId, operation]));
   const answers = new Map(state.answers.map((answer) => [answer.eventId, answer]));
@@ -33,19 +35,19 @@ export function planCommands(
 
   function decidePosting(command: PostingCommand): WriterOutcome {
     const stored = operations.get(command.commandId);
-    if (stored !== undefined) return replayOf(stored, command, state.head.outboxPosition);
-    return planNewPosting(draft, command);
+    if (stored !== undefined) return replayOf(stored, command, draft.outboxPosition);
+    return planNewPosting(draft, command, facts);
   }
 
   function decideAccount(command: OpenAccountCommand | CloseAccountCommand): WriterOutcome {
     const answered = answers.get(answerEventIdOf(command.commandId));
     if (answered !== undefined) return toAccountOutcome(command.accountId, answered);
-    return command.kind === "account.open" ? planOpening(draft, command) : planClosing(draft, command);
+    return command.kind === "account.open" ? planOpening(draft, command) : planClosing(draft, command, facts);
   }
 }
 
-function planNewPosting(draft: CommitDraft, command: PostingCommand): WriterOutcome {
-  const operation = toOperationRecord(planPosting(draft, command));
+function planNewPosting(draft: CommitDraft, command: PostingCommand, facts: CommitFacts): WriterOutcome {
+  const operation = toOperationRecord(planPosting(draft, command, facts));
   return { kind: "operation", operation, isReplay: false, outboxPosition: draft.outboxPosition };
 }
 

@@ -1,78 +1,83 @@
 import {
   decideBatch,
-  formatId,
-  formatInstant,
-  formatMinor,
-  formatTransactionId,
-  isAtMinorScale,
-  netsOf,
+  DEFAULT_ADDRESS,
+  COMMERCIAL_BANK_MONEY,
+  planReversal,
+  planSuspense,
   refuse,
-  type AccountState,
+  type Amount,
   type BatchDecision,
   type DecidedLeg,
-  type MovementInstruction,
-  type Json,
-  type Money,
   type ProposedBatch,
   type Uuid,
 } from "@florin/kernel";
-import { answerEventIdOf } from "@florin/db";
+import { internalAccountId } from "@florin/db";
 import type { NewOperation } from "@florin/db/ledger";
-import { accountIdOf } from "./book-view.js";
-import type { PostingCommand } from "./command.js";
-import { moneyToJson } from "./command-json.js";
+import { clientIdOf, type PostingCommand } from "./command.js";
+import { SUSPENSE } from "./command-accounts.js";
 import type { CommitDraft } from "./commit-draft.js";
+import { NO_FACTS, type CommitFacts } from "./commit-facts.js";
+import { effectOf, proposedOf, termsOf } from "./instruction-record.js";
+import { addAccountPostedEvents, addBatchRejectedEvent, addHoldEvents, addOperationEvent } from "./plan-events.js";
+import { proposalBase, proposeBatch } from "./plan-proposal.js";
+import { remarksOf } from "./plan-remarks.js";
 
 type Accepted = Extract<BatchDecision, { kind: "accepted" }>;
 type Rejected = Extract<BatchDecision, { kind: "rejected" }>;
 
-/** Decides one posting command over the draft's view and adds what follows from it, whichever way it went (PIB-1, IDEM-4). */
-export function planPosting(draft: CommitDraft, command: PostingCommand): NewOperation {
-  const proposed = toProposedBatch(draft, command);
-  const decision = decide(draft, proposed);
+/**
+ * Decides one posting command over the draft's view and adds what follows from it, whichever way it went (PIB-1, IDEM-4). What the kernel
+ * judges is the command's instructions, or for a reversal the mirror of what was booked; an advice that its account cannot take is judged
+ * a second time on the suspense account (PI-4).
+ */
+export function planPosting(draft: CommitDraft, command: PostingCommand, facts: CommitFacts = NO_FACTS): NewOperation {
+  const { proposed, decision, suspended } = decideCommand(draft, command, facts);
   const batchId = draft.ids.next();
   const { seq, knownAt } = draft.nextRecord();
-  const rejection = decision.kind === "rejected" ? decision.violations[0] : undefined;
+  const isAccepted = decision.kind === "accepted";
   draft.batches.push({
     batchId,
     seq,
-    clientId: command.principal,
+    clientId: proposed.clientId,
     clientBatchId: command.clientBatchId,
-    status: decision.kind === "accepted" ? "ACCEPTED" : "REJECTED",
-    rejections: decision.kind === "accepted" ? [] : decision.violations.map((violation) => ({ ...violation })),
-    proposed: decision.kind === "accepted" ? undefined : proposed.instructions.map(proposedToJson),
-    details: decision.kind === "accepted" ? withAcceptedDespite(command.details, decision) : command.details,
+    status: isAccepted ? "ACCEPTED" : "REJECTED",
+    rejections: isAccepted ? [] : decision.violations.map((violation) => ({ ...violation })),
+    proposed: isAccepted ? undefined : proposedOf(command),
+    details: command.details,
     valueAt: proposed.valueAt,
     bookedAt: draft.bookedAt,
     knownAt,
-    origin: "CLIENT",
+    origin: command.origin ?? "CLIENT",
+    emittedBy: command.emittedBy,
+    remarks: isAccepted ? remarksOf(decision, suspended) : undefined,
   });
-  if (decision.kind === "accepted") {
-    addInstructions(draft, command, batchId, decision);
+  const posted = { command, batchId, valueAt: proposed.valueAt, knownAt };
+  if (isAccepted) {
+    addInstructions(draft, batchId, proposed, decision);
     for (const transaction of decision.clientTransactions) draft.addClientTransaction(transaction);
     for (const leg of decision.legs)
       draft.addPosting({ leg, seq, batchId, valueAt: proposed.valueAt, bookedAt: draft.bookedAt });
-    addAccountPostedEvents(draft, command, batchId, decision.legs, formatInstant(knownAt));
-  }
-  return addOperation(draft, command, batchId, rejection && { code: rejection.code, message: rejection.message });
+    if (facts.spendable.size > 0) noteSpendable(draft, proposed, decision.legs);
+    addAccountPostedEvents(draft, posted, decision.legs);
+    addHoldEvents(draft, posted, decision.clientTransactions);
+  } else addBatchRejectedEvent(draft, posted, decision.violations);
+  return addOperation(draft, command, batchId, decision, facts);
 }
 
-function toProposedBatch(
-  draft: CommitDraft,
-  command: PostingCommand,
-): ProposedBatch & { readonly instructions: readonly MovementInstruction[] } {
-  return {
-    operationId: formatId("operation", command.commandId),
-    clientId: command.principal,
-    valueAt: command.valueAt ?? draft.bookedAt, // T-1
-    bookedAt: draft.bookedAt,
-    instructions: command.instructions.map((instruction): MovementInstruction => ({
-      ...instruction,
-      target: accountIdOf(instruction.target, instruction),
-      counterparty: accountIdOf(instruction.counterparty, instruction),
-      advice: instruction.advice ?? false,
-    })),
-  };
+interface Decided {
+  readonly proposed: ProposedBatch;
+  readonly decision: BatchDecision;
+  /** Places of instructions that were booked to the suspense account. */
+  readonly suspended: readonly number[];
+}
+
+function decideCommand(draft: CommitDraft, command: PostingCommand, facts: CommitFacts): Decided {
+  if (command.reversal !== undefined) return decideReversal(draft, command, facts);
+  const proposed = proposeBatch(draft, command);
+  const decision = decide(draft, proposed);
+  if (decision.kind === "rejected" && proposed.instructions.some(({ advice }) => advice))
+    return decideSuspense(draft, proposed, decision) ?? { proposed, decision, suspended: [] };
+  return { proposed, decision, suspended: [] };
 }
 
 /** A rule of the ledger's own that breaks while deciding is a bug; the batch is refused, and the others of the commit go on. */
@@ -81,97 +86,106 @@ function decide(draft: CommitDraft, proposed: ProposedBatch): BatchDecision {
     return decideBatch(draft.view, proposed);
   } catch (fault) {
     draft.faults.push(fault);
-    const rejected: Rejected = { kind: "rejected", violations: [refuse("CONTRACT_ERROR")] };
-    return rejected;
+    return rejectedWith("CONTRACT_ERROR");
   }
 }
 
-function withAcceptedDespite(details: Json | undefined, { acceptedDespite }: Accepted): Json | undefined {
-  if (acceptedDespite.length === 0) return details;
-  const isObject = typeof details === "object" && details !== null && !Array.isArray(details);
-  const flags = acceptedDespite.map((flag) => ({ ...flag }));
-  return { ...(isObject ? details : { details }), accepted_despite: flags }; // PI-4
+function rejectedWith(code: Parameters<typeof refuse>[0], detail?: string): Rejected {
+  return { kind: "rejected", violations: [refuse(code, detail)] };
 }
 
-function addInstructions(draft: CommitDraft, command: PostingCommand, batchId: Uuid, accepted: Accepted): void {
-  command.instructions.forEach((instruction, ordinal) => {
+/** PI-4. undefined: the suspense path is not open, or would not be accepted either. */
+function decideSuspense(draft: CommitDraft, proposed: ProposedBatch, rejected: Rejected): Decided | undefined {
+  const planned = planSuspense(proposed, rejected, (currency) => {
+    const accountId = internalAccountId(SUSPENSE, currency);
+    return draft.view.accounts.has(accountId) ? accountId : undefined;
+  });
+  if (planned === undefined) return undefined;
+  const decision = decide(draft, planned);
+  if (decision.kind === "rejected") return undefined;
+  const suspended = planned.instructions.flatMap((instruction, index) =>
+    instruction === proposed.instructions[index] ? [] : [index],
+  );
+  return { proposed: planned, decision, suspended };
+}
+
+/** T-8. */
+function decideReversal(draft: CommitDraft, command: PostingCommand, facts: CommitFacts): Decided {
+  const base = proposalBase(draft, command);
+  const original = facts.originals.get(command.commandId);
+  const nothing = { ...base, valueAt: draft.bookedAt, instructions: [] };
+  if (original === undefined || original.instructions.length === 0) {
+    const detail = original === undefined ? "there is no such batch" : "it was rejected, so nothing has moved";
+    return { proposed: nothing, decision: rejectedWith("NOT_REVERSIBLE", detail), suspended: [] };
+  }
+  const reversal = planReversal(original.instructions, {
+    mode: command.reversal?.mode ?? "NOW",
+    originalValueAt: original.valueAt,
+    bookedAt: draft.bookedAt,
+  });
+  if (reversal.kind === "refused")
+    return { proposed: nothing, decision: { kind: "rejected", violations: reversal.violations }, suspended: [] };
+  const proposed = { ...base, valueAt: reversal.valueAt, instructions: reversal.instructions };
+  return { proposed, decision: decide(draft, proposed), suspended: [] };
+}
+
+function addInstructions(draft: CommitDraft, batchId: Uuid, proposed: ProposedBatch, accepted: Accepted): void {
+  const { clientId } = proposed;
+  proposed.instructions.forEach((instruction, ordinal) => {
+    const effect = accepted.effects[ordinal]!;
+    const { type, details, reverses } = instruction;
+    const isMovement = type.endsWith("HARD_SETTLEMENT") || type === "TRANSFER";
     draft.instructions.push({
       batchId,
       ordinal,
-      type: instruction.type,
-      clientId: command.principal,
-      clientTransactionId: accepted.clientTransactionIds[ordinal]!,
-      details: instruction.details,
+      type,
+      clientId,
+      clientTransactionId: effect.clientTransactionId,
+      details,
+      terms: termsOf(instruction),
+      effect: isMovement ? undefined : effectOf(effect, denominationOf(accepted, effect.clientTransactionId)),
+      reverses,
     });
   });
 }
 
-/** One event per account that the batch touched, in order of first touch, with the balance after the whole batch (STR-3). */
-function addAccountPostedEvents(
-  draft: CommitDraft,
-  command: PostingCommand,
-  batchId: Uuid,
-  legs: readonly DecidedLeg[],
-  asOf: string,
-): void {
-  const legsByAccount = new Map<Uuid, DecidedLeg[]>();
-  for (const leg of legs) {
-    const known = legsByAccount.get(leg.accountId);
-    if (known === undefined) legsByAccount.set(leg.accountId, [leg]);
-    else known.push(leg);
-  }
-  const operationId = formatId("operation", command.commandId);
-  for (const [accountId, own] of legsByAccount) {
-    const account = draft.view.accounts.get(accountId);
-    if (account === undefined) throw new Error("a posted account has left the view");
-    const key = formatId("account", accountId);
-    draft.addEvent({
-      key,
-      type: "account.posted",
-      correlationId: command.correlationId,
-      changeId: operationId,
-      audience: draft.ownersOf(accountId),
-      payload: {
-        accountId: key,
-        accountSeq: account.accountSeq.toString(),
-        batchId: formatId("batch", batchId),
-        operationId,
-        transactionIds: own.map((leg) => formatTransactionId(accountId, leg.accountSeq)),
-        balance: balanceToJson(account),
-        asOf,
-      },
-    });
-  }
+function denominationOf({ clientTransactions }: Accepted, clientTransactionId: string) {
+  return clientTransactions.find((one) => one.clientTransactionId === clientTransactionId)?.denomination;
 }
 
-function balanceToJson(account: AccountState): Json {
-  const { available, committed, pendingIn, pendingOut } = netsOf(account, account.totals);
-  const currency = account.denomination;
-  return {
-    available: formatMinor(available, currency),
-    committed: formatMinor(committed, currency),
-    pendingIn: formatMinor(pendingIn, currency),
-    pendingOut: formatMinor(pendingOut, currency),
-    currency,
-  };
+/** BAL-2: another batch of this commit that reaches into the past sees what this one has moved there. */
+function noteSpendable(draft: CommitDraft, { valueAt }: ProposedBatch, legs: readonly DecidedLeg[]): void {
+  for (const { accountId, address, asset, phase, side, amount } of legs) {
+    const account = draft.view.accounts.get(accountId);
+    if (account?.spendableHistory === undefined) continue;
+    if (address !== DEFAULT_ADDRESS || asset !== COMMERCIAL_BANK_MONEY || phase === "PENDING_IN") continue;
+    const change = side === "CREDIT" ? amount : -amount;
+    const { opening, changes } = account.spendableHistory;
+    draft.view.accounts.set(accountId, {
+      ...account,
+      spendableHistory: { opening, changes: [...changes, { valueAt, change: change as Amount }] },
+    });
+  }
 }
 
 function addOperation(
   draft: CommitDraft,
   command: PostingCommand,
   batchId: Uuid,
-  rejection: { readonly code: string; readonly message: string } | undefined,
+  decision: BatchDecision,
+  facts: CommitFacts,
 ): NewOperation {
-  const { commandId, principal, idempotencyKey, fingerprint, type, account, amount, correlationId, createdAt } =
-    command;
+  const { commandId, principal, idempotencyKey, fingerprint, type, correlationId, createdAt } = command;
+  const violation = decision.kind === "rejected" ? decision.violations[0] : undefined;
+  const { account, amount } = command.reversal === undefined ? command : shownOf(command, facts);
   const operation: NewOperation = {
     operationId: commandId,
     principal,
     idempotencyKey,
     fingerprint,
     type,
-    status: rejection === undefined ? "COMPLETED" : "REJECTED",
-    rejection,
+    status: violation === undefined ? "COMPLETED" : "REJECTED",
+    rejection: violation && { code: violation.code, message: violation.message },
     accountId: account,
     amount,
     batchId,
@@ -180,40 +194,14 @@ function addOperation(
     completedAt: draft.bookedAt,
   };
   draft.operations.push(operation);
-  const key = formatId("operation", commandId);
-  draft.addEvent({
-    eventId: answerEventIdOf(commandId),
-    key,
-    type: rejection === undefined ? "operation.completed" : "operation.rejected",
-    correlationId,
-    changeId: key,
-    audience: [principal],
-    payload: {
-      operationId: key,
-      type,
-      batchId: formatId("batch", batchId),
-      accountId: account === undefined ? undefined : formatId("account", account),
-      code: rejection?.code,
-      message: rejection?.message,
-    },
-  });
+  addOperationEvent(draft, operation, clientIdOf(command));
   return operation;
 }
 
-function proposedToJson(instruction: MovementInstruction): Json {
-  const { type, target, counterparty, money, clientTransactionId, advice, details } = instruction;
-  return {
-    type,
-    target: target && formatId("account", target),
-    counterparty: counterparty && formatId("account", counterparty),
-    money: proposedMoney(money),
-    clientTransactionId,
-    advice,
-    details,
-  };
-}
-
-function proposedMoney(money: Money): Json {
-  if (!isAtMinorScale(money.amount, money.currency)) return moneyToJson(money);
-  return { amount: formatMinor(money.amount, money.currency), currency: money.currency };
+/** A reversal of one movement is about that movement's account and amount. */
+function shownOf(command: PostingCommand, { originals }: CommitFacts): Pick<PostingCommand, "account" | "amount"> {
+  const instructions = originals.get(command.commandId)?.instructions ?? [];
+  const [leg] = instructions[0]?.legs ?? [];
+  if (instructions.length !== 1 || leg === undefined || instructions[0]!.type === "CUSTOM_INSTRUCTION") return {};
+  return { account: leg.accountId, amount: { amount: leg.amount, currency: leg.denomination } };
 }
