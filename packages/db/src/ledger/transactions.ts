@@ -1,4 +1,5 @@
-import { formatInstant, type CurrencyCode, type Instant, type Uuid } from "@florin/kernel";
+import { addMicros, formatInstant, type CurrencyCode, type Instant, type Uuid } from "@florin/kernel";
+import { instantOrNull } from "./balances.js";
 import type { Sql } from "../connect-database.js";
 
 /** One posting at address DEFAULT, phase COMMITTED, as the line of a statement. */
@@ -26,10 +27,19 @@ export interface TransactionListFilter {
   readonly instructionTypes?: readonly string[] | undefined;
   /** CREDIT: the account's own balance grew. */
   readonly direction?: "CREDIT" | "DEBIT" | undefined;
+  /** T-6: each bound of each clock by its own name. */
   readonly valueGte?: Instant | undefined;
+  readonly valueGt?: Instant | undefined;
+  readonly valueLte?: Instant | undefined;
   readonly valueLt?: Instant | undefined;
   readonly bookedGte?: Instant | undefined;
+  readonly bookedGt?: Instant | undefined;
+  readonly bookedLte?: Instant | undefined;
   readonly bookedLt?: Instant | undefined;
+  readonly knownGte?: Instant | undefined;
+  readonly knownGt?: Instant | undefined;
+  readonly knownLte?: Instant | undefined;
+  readonly knownLt?: Instant | undefined;
   readonly minAmount?: string | undefined;
   readonly maxAmount?: string | undefined;
 }
@@ -53,31 +63,63 @@ const selectTransaction = (sql: Sql) => sql`
       and o.account_id <> p.account_id
     order by o.account_seq limit 1) other on true`;
 
-/** Newest first, at most `limit`, below `beforeSeq` when it is given. Costs the rows it walks along the primary key. */
+/**
+ * Newest first, at most `limit`, below `beforeSeq` when it is given. Costs the rows it walks along the primary key, which is where the bounds of
+ * booking and known time, and lower ones of value time, begin and end (`account_seq_at`). What is not asked for is not in the statement:
+ * a plan for "any or this" would walk from the end of the account to every page.
+ */
 export async function listTransactions(
   sql: Sql,
   accountId: Uuid,
   page: { readonly beforeSeq: bigint | undefined; readonly limit: number },
   filter: TransactionListFilter,
 ): Promise<readonly TransactionRow[]> {
-  const instant = (value: Instant | undefined) => (value === undefined ? null : formatInstant(value));
-  const types = filter.instructionTypes === undefined ? null : [...filter.instructionTypes];
-  const before = page.beforeSeq === undefined ? null : page.beforeSeq.toString();
   return await sql<TransactionRow[]>`
     ${selectTransaction(sql)}
     where p.book_id = ${BOOK} and p.account_id = ${accountId}::uuid and p.address = 'DEFAULT' and p.phase = 'COMMITTED'
-      and (${before}::bigint is null or p.account_seq < ${before}::bigint)
-      and (${types}::text[] is null or i.type = any(${types}::text[]))
-      and (${filter.direction ?? null}::text is null
-           or (case when (p.side = 'CREDIT') = (a.tside = 'LIABILITY') then 'CREDIT' else 'DEBIT' end) = ${filter.direction ?? null}::text)
-      and (${instant(filter.valueGte)}::timestamptz is null or p.value_at >= ${instant(filter.valueGte)}::timestamptz)
-      and (${instant(filter.valueLt)}::timestamptz is null or p.value_at < ${instant(filter.valueLt)}::timestamptz)
-      and (${instant(filter.bookedGte)}::timestamptz is null or p.booked_at >= ${instant(filter.bookedGte)}::timestamptz)
-      and (${instant(filter.bookedLt)}::timestamptz is null or p.booked_at < ${instant(filter.bookedLt)}::timestamptz)
-      and (${filter.minAmount ?? null}::numeric is null or p.amount >= ${filter.minAmount ?? null}::numeric)
-      and (${filter.maxAmount ?? null}::numeric is null or p.amount <= ${filter.maxAmount ?? null}::numeric)
+      ${page.beforeSeq === undefined ? sql`` : sql`and p.account_seq < ${page.beforeSeq.toString()}::bigint`}
+      ${withinSeqs(sql, accountId, filter)} ${withinValues(sql, filter)} ${matching(sql, filter)}
     order by p.account_seq desc
     limit ${page.limit}`;
+}
+
+/** Clocks that grow with account_seq: as bounds of the walk. What has value from V on was booked from V on, too (T-2). */
+function withinSeqs(sql: Sql, accountId: Uuid, filter: TransactionListFilter) {
+  const { bookedGte, bookedGt, bookedLte, bookedLt, knownGte, knownGt, knownLte, knownLt, valueGte, valueGt } = filter;
+  const before = (instant: Instant | undefined) => (instant === undefined ? undefined : addMicros(instant, -1n));
+  const behind = (booked: Instant | undefined, known: Instant | undefined) =>
+    booked === undefined && known === undefined
+      ? sql``
+      : sql`and p.account_seq > ${seqAt(sql, accountId, booked, known)}`;
+  const upTo = (booked: Instant | undefined, known: Instant | undefined) =>
+    booked === undefined && known === undefined
+      ? sql``
+      : sql`and p.account_seq <= ${seqAt(sql, accountId, booked, known)}`;
+  return sql`
+    ${behind(before(bookedGte), undefined)} ${behind(bookedGt, undefined)} ${upTo(bookedLte, undefined)}
+    ${upTo(before(bookedLt), undefined)} ${behind(undefined, before(knownGte))} ${behind(undefined, knownGt)}
+    ${upTo(undefined, knownLte)} ${upTo(undefined, before(knownLt))} ${behind(before(valueGte), undefined)} ${behind(valueGt, undefined)}`;
+}
+
+/** As a subselect it is searched for once, and then is a bound of the index. */
+function seqAt(sql: Sql, accountId: Uuid, booked: Instant | undefined, known: Instant | undefined) {
+  return sql`(select ledger.account_seq_at(${BOOK}::smallint, ${accountId}::uuid, ${instantOrNull(booked)}::timestamptz, ${instantOrNull(known)}::timestamptz))`;
+}
+
+function withinValues(sql: Sql, { valueGte, valueGt, valueLte, valueLt }: TransactionListFilter) {
+  return sql`
+    ${valueGte === undefined ? sql`` : sql`and p.value_at >= ${formatInstant(valueGte)}::timestamptz`}
+    ${valueGt === undefined ? sql`` : sql`and p.value_at > ${formatInstant(valueGt)}::timestamptz`}
+    ${valueLte === undefined ? sql`` : sql`and p.value_at <= ${formatInstant(valueLte)}::timestamptz`}
+    ${valueLt === undefined ? sql`` : sql`and p.value_at < ${formatInstant(valueLt)}::timestamptz`}`;
+}
+
+function matching(sql: Sql, { instructionTypes, direction, minAmount, maxAmount }: TransactionListFilter) {
+  return sql`
+    ${instructionTypes === undefined ? sql`` : sql`and i.type = any(${[...instructionTypes]}::text[])`}
+    ${direction === undefined ? sql`` : sql`and (case when (p.side = 'CREDIT') = (a.tside = 'LIABILITY') then 'CREDIT' else 'DEBIT' end) = ${direction}::text`}
+    ${minAmount === undefined ? sql`` : sql`and p.amount >= ${minAmount}::numeric`}
+    ${maxAmount === undefined ? sql`` : sql`and p.amount <= ${maxAmount}::numeric`}`;
 }
 
 /** Pairs that are not there, or are no line of a statement, are left out. */
