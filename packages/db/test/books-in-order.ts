@@ -76,7 +76,7 @@ const moved = (
     '${id(50 + seq)}', 'c', ${at(seq)}, ${at(seq)};
   insert into ledger.posting_instruction_batch (book_id, batch_id, seq, client_id, status, details, value_at, booked_at, known_at)
   values (1, '${id(50 + seq)}', ${seq}, 'usr_x', 'ACCEPTED', ${details}, ${at(seq)}, ${at(seq)}, ${at(seq)});
-  insert into ledger.posting_instruction values (1, '${id(50 + seq)}', 0, 'TRANSFER', 'usr_x', 't${seq}', null);
+  insert into ledger.posting_instruction values (1, '${id(50 + seq)}', 0, 'TRANSFER', 'usr_x', 'op_t${seq}', null);
   insert into ledger.posting
   select 1, account_id, account_seq, ${seq}, '${id(50 + seq)}'::uuid, 0, 'DEFAULT', 'COMMERCIAL_BANK_MONEY', 'USD', 'COMMITTED', side, ${amount},
     ${at(seq)}, ${at(seq)}, after, 0, 0
@@ -117,7 +117,7 @@ const BOOKS = `
   update accounts.outbox_head set numbered = 6, delivered = 6;
   ${applied("ledger", "ledger.account-commands", "accounts", 100, [2, 3, 4, 5, 6])}
 
-  insert into ledger.product values ('${PRODUCT}', 'wallet', 'Wallet', ${at(1)});
+  insert into ledger.product values ('${PRODUCT}', 'current_account', 'Current account', ${at(1)});
   insert into ledger.product_version values ('${id(32)}', '${PRODUCT}', '1', 'LIABILITY', '[]', ${at(1)});
   ${held(WALLET, "{}")} ${held(OVERDRAWN, '{"arrangedOverdraft": "50.00"}')} ${held(CLOSED, "{}", "CLOSED")}
   ${ledgerEvent(1, acct(WALLET), "account.opened", { payload: opened })}

@@ -1,6 +1,7 @@
 import type { Area } from "@florin/kernel";
 import type { Database, Transaction } from "../connect-database.js";
 import { eventRules } from "./event-rules.js";
+import { holdRules } from "./hold-rules.js";
 import { WHOLE, type Invariant, type InvariantId, type InvariantScope } from "./invariant.js";
 import { moneyRules } from "./money-rules.js";
 import { projectionRules } from "./projection-rules.js";
@@ -13,7 +14,13 @@ import { sessionRules } from "./session-rules.js";
  * state and take no lock; such a transaction has no id, so it does not hold back the relay's horizon either. Each rule stands behind
  * a savepoint: one that is too slow is reported as unchecked and the others go on. At most `maxFindings` rows are read of a rule.
  */
-export const invariants: readonly Invariant[] = [...moneyRules, ...projectionRules, ...eventRules, ...sessionRules];
+export const invariants: readonly Invariant[] = [
+  ...moneyRules,
+  ...holdRules,
+  ...projectionRules,
+  ...eventRules,
+  ...sessionRules,
+];
 
 /** Which of them an area can check alone, at any time. */
 export function invariantIdsOf(area: Area): readonly InvariantId[] {

@@ -172,7 +172,8 @@ const ledgerEventRules: readonly Invariant[] = [
     sql: () => `
       select coalesce(o.operation_id, b.batch_id)::text as who,
         concat('operation ', coalesce(o.status, 'missing'), ', batch ', coalesce(b.status, 'missing')) as what
-      from ledger.posting_instruction_batch b full join ledger.operation o using (book_id, batch_id)
+      from ledger.posting_instruction_batch b
+      full join (select * from ledger.operation where batch_id is not null) o using (book_id, batch_id)
       where (o.status, b.status) is distinct from ('COMPLETED', 'ACCEPTED')
         and (o.status, b.status) is distinct from ('REJECTED', 'REJECTED')`,
   },
@@ -247,6 +248,7 @@ const ledgerEventRules: readonly Invariant[] = [
     sentence: "INV-4 an account's postings are numbered without a gap",
     areas: ["ledger"],
     holds: "always",
+    haltsWrites: true,
     sql: ({ seq }) => `
       select p.account_id || '#' || p.account_seq as who, 'has none before it' as what
       from ledger.posting p left join lateral (
