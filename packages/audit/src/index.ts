@@ -1,5 +1,12 @@
+export * from "./balance-fold.js";
 export * from "./canonical-json.js";
 export * from "./chain.js";
+export * from "./checkpoint.js";
+export * from "./export-file.js";
 export * from "./free-text.js";
+export * from "./history-check.js";
 export * from "./merkle.js";
+export { parseRecord, RecordError } from "./parse-record.js";
+export * from "./proof.js";
 export * from "./record.js";
+export * from "./verify-export.js";
