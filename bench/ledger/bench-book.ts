@@ -1,6 +1,17 @@
+import { randomBytes } from "node:crypto";
 import { checkInvariants, connectDatabase, describeFinding, migrate, type Database } from "@florin/db";
 import { ensureProducts } from "@florin/db/ledger";
-import { parseDecimal, type Amount, type Clock, type CurrencyCode, type Product, type Uuid } from "@florin/kernel";
+import {
+  addMicros,
+  parseDecimal,
+  uuidV7,
+  type Amount,
+  type Clock,
+  type CurrencyCode,
+  type IdSource,
+  type Product,
+  type Uuid,
+} from "@florin/kernel";
 import { randomIds, systemClock } from "@florin/resilience";
 import { createLogger, createMetrics } from "@florin/telemetry";
 import { foldBalances } from "../../packages/testkit/src/fold-balances.js";
@@ -42,8 +53,17 @@ export interface TemplateOptions {
   readonly name: string;
   readonly wallets: number;
   readonly products: readonly Product[];
-  /** Default: the machine's. */
+  /** Default: the machine's. The ids that the writer makes follow it, so that later history has later ids. */
   readonly clock?: Clock;
+}
+
+/** So many days before now: for books whose history is preloaded after their wallets were opened. */
+export function longAgo(days: number): Clock {
+  return { now: () => addMicros(systemClock.now(), BigInt(-days) * 86_400_000_000n) };
+}
+
+function idsOf(clock: Clock): IdSource {
+  return { next: () => uuidV7(Number(BigInt(clock.now()) / 1_000n), randomBytes(10)) };
 }
 
 export async function createBookTemplate(cluster: BenchCluster, options: TemplateOptions): Promise<BookTemplate> {
@@ -55,7 +75,7 @@ export async function createBookTemplate(cluster: BenchCluster, options: Templat
   await seeder.stop();
   const [product] = products;
   if (product === undefined) throw new Error("a book needs a product");
-  const book = openBook(url, { products, clock });
+  const book = openBook(url, { products, clock, ids: idsOf(clock) });
   try {
     const wallets = await inPieces(options.wallets, async () => {
       const command = openCommand(product.code, clock);

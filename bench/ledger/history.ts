@@ -1,19 +1,10 @@
 import type { Database } from "@florin/db";
 import { connectDatabase } from "@florin/db";
-import {
-  addMicros,
-  amountFromNumeric,
-  formatInstant,
-  instantFromMicros,
-  productLibrary,
-  type Clock,
-  type Instant,
-  type Uuid,
-} from "@florin/kernel";
+import { addMicros, amountFromNumeric, formatInstant, productLibrary, type Instant, type Uuid } from "@florin/kernel";
 import { systemClock } from "@florin/resilience";
 import { createSeededRandom } from "../../chaos/seeded-random.js";
 import { createReaderSource, type AccountTotals, type Observation } from "../../subgraphs/ledger/src/readers.js";
-import { connectAdmin, createBookTemplate, CURRENCY, findFaults } from "./bench-book.js";
+import { createBookTemplate, CURRENCY, findFaults, longAgo } from "./bench-book.js";
 import { describeSetting, startBenchCluster } from "./bench-cluster.js";
 import { EVERY_BENCH, parseSettings, readOptions } from "./bench-options.js";
 import { median, runClosedLoop, type LoopResult } from "./closed-loop.js";
@@ -175,12 +166,8 @@ runBench(async () => {
   const cluster = await startBenchCluster(parseSettings(options.set));
   try {
     const setting = await describeSetting(cluster);
-    // Opened before the first posting of the preloaded history.
-    const openedAt: Clock = {
-      now: () => instantFromMicros(BigInt(systemClock.now()) - BigInt(DAYS + 10) * DAY_MICROS),
-    };
     const { wallets: count, postings, seed } = options;
-    const template = { name: "history_book", wallets: count, products: productLibrary, clock: openedAt };
+    const template = { name: "history_book", wallets: count, products: productLibrary, clock: longAgo(DAYS + 10) };
     const { wallets, operations } = await createBookTemplate(cluster, template);
     const url = cluster.urlOf(template.name);
     const begun = performance.now();

@@ -24,6 +24,7 @@ export function formatTable(rows: readonly Readonly<Record<string, Cell>>[]): st
 function show(cell: Cell): string {
   if (typeof cell === "string") return cell;
   if (Number.isNaN(cell)) return "-";
+  if (Number.isInteger(cell)) return cell.toString();
   const size = Math.abs(cell);
   return size >= 100 ? Math.round(cell).toString() : size >= 10 ? cell.toFixed(1) : cell.toFixed(2);
 }
