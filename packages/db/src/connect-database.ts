@@ -6,6 +6,7 @@ import { formatInstant, instantFromMicros, parseInstant, type Area, type Instant
 import { OutcomeUnknownError } from "./database-errors.js";
 import { parseDatabaseUrl } from "./database-url.js";
 import { createListener, type Listen } from "./listener.js";
+import { createPipeline, type Pipeline } from "./pipeline.js";
 import { acquirePrimaryFinder, type Primary, type PrimaryFinder } from "./primary-finder.js";
 import { boundQueries } from "./query-gate.js";
 import type { Sql, Transaction } from "./sql.js";
@@ -48,6 +49,8 @@ export interface Database {
    * beyond that RequestError TEMPORARILY_UNAVAILABLE, and nothing has happened.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Opens a connection of its own for transactions of one statement each, one behind the other. Stopped with the rest, or by itself. */
+  openPipeline(): Pipeline;
   /** See `listen`. */
   readonly listen: Listen;
   /** Lets running queries end (at most `deadlineMs`), then closes every connection. */
@@ -59,6 +62,9 @@ const MAX_WAITING_TRANSACTIONS = 1_000;
 const MAX_OUTSTANDING_QUERIES = 5_000;
 /** A transaction that its process has forgotten must not hold locks for ever. */
 const IDLE_IN_TRANSACTION_MS = 30_000;
+
+/** Statements that are prepared while tables are small must not scan them, or join all with all, when they have grown. */
+const PINNED_PLANS = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" };
 
 /** What PostgreSQL's -infinity and infinity become: the ends of its own 64-bit range. They do not format as a date. */
 export const DISTANT_PAST = instantFromMicros(-(2n ** 63n));
@@ -90,12 +96,36 @@ export function connectDatabase(options: DatabaseOptions): Database {
   const listener = createListener((hooks) =>
     postgres(hosts.url, { ...connection, ...hooks, max: 1, idle_timeout: 0, max_lifetime: null, fetch_types: false }),
   );
+  const pipelines = new Set<Pipeline>();
+  const openPipeline = (): Pipeline => {
+    const own: Sql = postgres(hosts.url, {
+      ...connection,
+      // A client that is frozen before its statement runs holds no lock here, and afterwards its transaction is idle: no need for a short bound.
+      connection: { ...connection.connection, ...PINNED_PLANS, statement_timeout: deadlineMs },
+      max: 1,
+      idle_timeout: 0,
+      max_lifetime: null,
+    });
+    const pipeline = createPipeline(own, () => abandonedSyncWaits, deadlineMs);
+    const stop = async () => {
+      pipelines.delete(opened);
+      await pipeline.stop();
+    };
+    const opened: Pipeline = { commit: pipeline.commit, stop };
+    pipelines.add(opened);
+    return opened;
+  };
   return {
     sql,
+    openPipeline,
     transaction: (work) => gate.run(() => inTransaction(work)),
     listen: listener.listen,
     stop: async () => {
-      await Promise.all([listener.stop(), driver.end({ timeout: deadlineMs / 1000 })]);
+      await Promise.all([
+        listener.stop(),
+        driver.end({ timeout: deadlineMs / 1000 }),
+        ...[...pipelines].map((pipeline) => pipeline.stop()),
+      ]);
       hosts.release();
     },
   };

@@ -14,16 +14,18 @@ import {
   type Totals,
   type Uuid,
 } from "@florin/kernel";
-import type { Transaction } from "../connect-database.js";
+import { plainArray, textArray } from "../array-literal.js";
+import type { Pipeline, PipelinedStatement } from "../pipeline.js";
+import { addTerms, type TermsWrite } from "./terms-writes.js";
 import type { StoredOperation } from "./writer-state.js";
 
 /**
- * The write half of a commit: everything that a gathered batch of commands did, set-based, in one flight of statements.
+ * The write half of a commit: everything that a gathered batch of commands did, as one statement in one transaction.
  *
- * The head is swapped first and checked last: a writer that lost its lease, or that was overtaken, finds another epoch or batch
- * number there, and the whole transaction is rolled back (HeadMoved). Behind that stand the unique keys of operation, instruction
- * and posting, INV-1 and INV-4 in the database's own triggers, and the uniqueness of outbox positions.
- * Cost: one round trip; each row of each table is written once.
+ * The head is swapped first: a writer that lost its lease, or whose commit before this one failed, finds another epoch or batch number
+ * there, and everything is rolled back (HEAD_MOVED). Each balance moves on only from the `account_seq` at which the writer saw it
+ * (MEMORY_STALE). Behind that stand the keys of operation, batch, instruction and posting, and INV-1 and INV-4 in the database's own
+ * triggers. Cost: no round trip of its own; each row of each table is written once.
  */
 export interface BookWrite {
   readonly bookId: number;
@@ -51,6 +53,8 @@ export interface BookWrite {
   readonly clientTransactions: readonly ClientTransactionState[];
   readonly resourceChanges: readonly NewResourceChange[];
   readonly events: readonly PositionedEvent[];
+  /** Of accounts, products and hooks, beside money. */
+  readonly terms: TermsWrite;
   /** Rows of `ledger.command` whose effect this is. */
   readonly drainedCommandIds: readonly Uuid[];
 }
@@ -75,7 +79,8 @@ export interface NewOperation {
   readonly rejection?: { readonly code: string; readonly message: string } | undefined;
   readonly accountId?: Uuid | undefined;
   readonly amount?: Money | undefined;
-  readonly batchId: Uuid;
+  /** undefined: it was no batch (terms of accounts, products, periods). */
+  readonly batchId: Uuid | undefined;
   readonly correlationId: string;
   readonly createdAt: Instant;
   readonly completedAt: Instant;
@@ -98,8 +103,14 @@ export interface NewBatch {
   readonly emittedBy?: { readonly accountId: Uuid; readonly cascadeDepth: number } | undefined;
   /** What was noted and not refused: {acceptedDespite, intermediateNegative, adjustsPeriod}. */
   readonly remarks?: Json | undefined;
+  /** The last position of what it told, when that is derived from its own rows (posted-events.ts). */
+  readonly outboxPosition?: bigint | undefined;
+  readonly operationId?: Uuid | undefined;
+  /** Absent only where a benchmark measures what the chain costs. */
   readonly link?: Uint8Array | undefined;
+  /** AUD-4: of what the client wrote freely, and its digest in the chain (hex). */
   readonly detailsSalt?: Uint8Array | undefined;
+  readonly detailsDigest?: string | undefined;
 }
 
 export interface NewInstruction {
@@ -136,10 +147,17 @@ export interface NewPosting {
   readonly batchId: Uuid;
   readonly valueAt: Instant;
   readonly bookedAt: Instant;
+  /** Of the leg, as decimal strings: SQL and the audit record want the same text. */
+  readonly amount: string;
+  readonly committedAfter: string;
+  readonly pendingInAfter: string;
+  readonly pendingOutAfter: string;
 }
 
 export interface BalanceWrite extends Coordinate, Totals {
   readonly accountSeq: bigint;
+  /** `accountSeq` as the writer saw it before; undefined: there was none. */
+  readonly previousSeq: bigint | undefined;
 }
 
 export interface PositionedEvent {
@@ -147,231 +165,433 @@ export interface PositionedEvent {
   readonly event: NewEvent;
 }
 
-/** The head was not as expected: another writer is at work. Everything was rolled back. */
-export class HeadMoved extends Error {
-  override readonly name = "HeadMoved";
-  constructor() {
-    super("The book's head moved under this batch. Read the head again; go on only while the lease is yours.");
-  }
-}
+/** The head was not as expected: another writer is at work, or an earlier commit of ours did not go through. Everything was rolled back. */
+export const HEAD_MOVED = "FL002";
+/** A balance was not as the writer's memory had it. Everything was rolled back. */
+export const MEMORY_STALE = "FL004";
 
 /** Told once per commit, in its transaction: {"position": "<outbox head>"}. */
 export const LEDGER_CHANNEL = "florin_ledger";
 
-export async function applyBatch(tx: Transaction, write: BookWrite): Promise<void> {
-  const [swapped] = await Promise.all([
-    swapHead(tx, write),
-    insertAccounts(tx, write),
-    closeAccounts(tx, write),
-    insertOperations(tx, write),
-    insertBatches(tx, write),
-    insertInstructions(tx, write),
-    insertPostings(tx, write),
-    upsertBalances(tx, write),
-    upsertClientTransactions(tx, write),
-    insertEvents(tx, write),
-    deleteCommands(tx, write.drainedCommandIds),
-    tx`select pg_notify(${LEDGER_CHANNEL}, ${JSON.stringify({ position: write.next.outboxPosition.toString() })})`,
-  ]);
-  if (!swapped) throw new HeadMoved();
+/** Sends the commit down the pipe; resolves when it is durable. */
+export async function applyBatch(pipeline: Pipeline, write: BookWrite): Promise<void> {
+  await pipeline.commit(buildCommit(write));
 }
 
-export async function deleteCommands(tx: Transaction, commandIds: readonly Uuid[]): Promise<void> {
-  if (commandIds.length === 0) return;
-  await tx`delete from ledger.command where command_id = any(${[...commandIds]}::uuid[])`;
+/**
+ * The one statement. Each part is a CTE that writes one table; parts without rows are left out, and what few rows need has a wide form of
+ * its own, so that there are a handful of texts and each is prepared once.
+ */
+export function buildCommit(write: BookWrite): PipelinedStatement {
+  const statement = new StatementBuilder();
+  addHead(statement, write);
+  addAccounts(statement, write);
+  addOperations(statement, write);
+  addBatches(statement, write);
+  addInstructions(statement, write);
+  addPostings(statement, write);
+  addBalances(statement, write);
+  addClientTransactions(statement, write);
+  addResourceChanges(statement, write);
+  addEvents(statement, write);
+  addTerms(statement, write.bookId, write.terms);
+  if (write.drainedCommandIds.length > 0)
+    statement.part(
+      "drained",
+      `delete from ledger.command where command_id = any(${statement.array("uuid", plainArray(write.drainedCommandIds, itself))})`,
+    );
+  return statement.finish(write);
 }
 
-async function swapHead(tx: Transaction, write: BookWrite): Promise<boolean> {
-  const { bookId, leaseMs, epoch, expectedBatch, isFenced, next } = write;
-  const rows = await tx`
-    update ledger.head set batch = batch + 1, seq = ${next.seq}, known_at = ${formatInstant(next.knownAt)},
-      outbox_position = ${next.outboxPosition},
-      lease_until = clock_timestamp() + make_interval(secs => ${leaseMs / 1000}::float8)
-    where book_id = ${bookId} and (not ${isFenced}::boolean or (epoch = ${epoch} and batch = ${expectedBatch}))
-    returning 1`;
-  return rows.length === 1;
+class StatementBuilder {
+  readonly #parts: string[] = [];
+  readonly #checks: string[] = [];
+  readonly #parameters: string[] = [];
+
+  value(type: string, text: string): string {
+    this.#parameters.push(text);
+    return `$${this.#parameters.length}::${type}`;
+  }
+
+  array(type: string, literal: string): string {
+    return this.value(`${type}[]`, literal);
+  }
+
+  part(name: string, sql: string): void {
+    this.#parts.push(`${name} as (${sql})`);
+  }
+
+  /** Rows that `name` must have returned. */
+  expect(name: string, rows: number, state: string, reason: string): void {
+    const count = this.value("bigint", String(rows));
+    this.#checks.push(
+      `case when (select count(*) from ${name}) <> ${count} then ledger.refuse_commit('${state}', '${reason}') end`,
+    );
+  }
+
+  finish({ next }: BookWrite): PipelinedStatement {
+    const told = this.value("text", JSON.stringify({ position: next.outboxPosition.toString() }));
+    const text = `with ${this.#parts.join(",\n")}\nselect ${this.#checks.join(",\n")}, pg_notify('${LEDGER_CHANNEL}', ${told})`;
+    return { text, parameters: this.#parameters };
+  }
 }
 
-/** One column of many rows for `unnest`. Text throughout: the driver would take the first bigint or boolean for the type of all. */
-function column<Row>(
-  rows: readonly Row[],
-  pick: (row: Row) => string | bigint | number | undefined,
-): (string | null)[] {
-  return rows.map((row) => {
-    const value = pick(row);
-    return value === undefined ? null : String(value);
-  });
+/** Columns of rows, by name: type and literal. */
+type Columns = Readonly<Record<string, readonly [type: string, literal: string]>>;
+
+function unnest(statement: StatementBuilder, columns: Columns): string {
+  const entries = Object.entries(columns);
+  const arrays = entries.map(([, [type, literal]]) => statement.array(type, literal));
+  return `unnest(${arrays.join(", ")}) as r (${entries.map(([name]) => name).join(", ")})`;
 }
+
+const itself = <T>(value: T): T => value;
 
 const toJson = (value: Json | undefined): string | undefined =>
   value === undefined ? undefined : JSON.stringify(value);
 
-async function insertAccounts(tx: Transaction, { bookId, openedAccounts: rows }: BookWrite): Promise<void> {
-  if (rows.length === 0) return;
-  const owners = rows.flatMap(({ accountId, owners }) => owners.map((principal) => ({ accountId, principal })));
-  await Promise.all([
-    tx`
-      insert into ledger.account (book_id, account_id, kind, product_version_id, denomination, tside, status, parameters, opened_at)
+const hexOf = (bytes: Uint8Array | undefined): string | undefined =>
+  bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
+
+const instantOf = (value: Instant | undefined): string | undefined =>
+  value === undefined ? undefined : formatInstant(value);
+
+function addHead(statement: StatementBuilder, write: BookWrite): void {
+  const { bookId, leaseMs, epoch, expectedBatch, isFenced, next } = write;
+  const set = [
+    "batch = batch + 1",
+    `seq = ${statement.value("bigint", String(next.seq))}`,
+    `known_at = ${statement.value("timestamptz", formatInstant(next.knownAt))}`,
+    `outbox_position = ${statement.value("bigint", String(next.outboxPosition))}`,
+    `link = decode(${statement.value("text", hexOf(next.link)!)}, 'hex')`,
+    `lease_until = clock_timestamp() + make_interval(secs => ${statement.value("float8", String(leaseMs / 1000))})`,
+  ];
+  const fence = isFenced
+    ? ` and epoch = ${statement.value("bigint", String(epoch))} and batch = ${statement.value("bigint", String(expectedBatch))}`
+    : "";
+  statement.part(
+    "swapped",
+    `update ledger.head set ${set.join(", ")} where book_id = ${statement.value("smallint", String(bookId))}${fence} returning 1`,
+  );
+  statement.expect("swapped", 1, HEAD_MOVED, "the head of the book moved under this commit");
+}
+
+function addAccounts(statement: StatementBuilder, { bookId, openedAccounts: rows, closedAccounts }: BookWrite): void {
+  if (rows.length > 0) {
+    const owners = rows.flatMap(({ accountId, owners }) => owners.map((principal) => ({ accountId, principal })));
+    const accounts = unnest(statement, {
+      account_id: ["uuid", plainArray(rows, (r) => r.accountId)],
+      product_version_id: ["uuid", plainArray(rows, (r) => r.productVersionId)],
+      denomination: ["text", textArray(rows, (r) => r.denomination)],
+      tside: ["text", plainArray(rows, (r) => r.tside)],
+      parameters: ["text", textArray(rows, (r) => JSON.stringify(r.parameters))],
+      opened_at: ["timestamptz", plainArray(rows, (r) => formatInstant(r.openedAt))],
+    });
+    statement.part(
+      "opened",
+      `insert into ledger.account (book_id, account_id, kind, product_version_id, denomination, tside, status, parameters, opened_at)
       select ${bookId}, account_id, 'CUSTOMER', product_version_id, denomination, tside, 'OPEN', parameters::jsonb, opened_at
-      from unnest(${column(rows, (r) => r.accountId)}::uuid[], ${column(rows, (r) => r.productVersionId)}::uuid[],
-        ${column(rows, (r) => r.denomination)}::text[], ${column(rows, (r) => r.tside)}::text[],
-        ${column(rows, (r) => JSON.stringify(r.parameters))}::text[],
-        ${column(rows, (r) => formatInstant(r.openedAt))}::timestamptz[])
-        as r (account_id, product_version_id, denomination, tside, parameters, opened_at)`,
-    tx`
-      insert into ledger.account_owner (book_id, account_id, principal)
-      select ${bookId}, account_id, principal
-      from unnest(${column(owners, (r) => r.accountId)}::uuid[], ${column(owners, (r) => r.principal)}::text[])
-        as r (account_id, principal)`,
-  ]);
+      from ${accounts}`,
+    );
+    const named = unnest(statement, {
+      account_id: ["uuid", plainArray(owners, (r) => r.accountId)],
+      principal: ["text", textArray(owners, (r) => r.principal)],
+    });
+    statement.part(
+      "owned",
+      `insert into ledger.account_owner (book_id, account_id, principal) select ${bookId}, account_id, principal from ${named}`,
+    );
+  }
+  if (closedAccounts.length === 0) return;
+  const closed = unnest(statement, {
+    account_id: ["uuid", plainArray(closedAccounts, (r) => r.accountId)],
+    closed_at: ["timestamptz", plainArray(closedAccounts, (r) => formatInstant(r.closedAt))],
+  });
+  statement.part(
+    "closed",
+    `update ledger.account a set status = 'CLOSED', closed_at = r.closed_at from ${closed}
+    where a.book_id = ${bookId} and a.account_id = r.account_id`,
+  );
 }
 
-async function closeAccounts(tx: Transaction, { bookId, closedAccounts: rows }: BookWrite): Promise<void> {
+function addOperations(statement: StatementBuilder, { bookId, operations: rows }: BookWrite): void {
   if (rows.length === 0) return;
-  await tx`
-    update ledger.account a set status = 'CLOSED', closed_at = r.closed_at
-    from unnest(${column(rows, (r) => r.accountId)}::uuid[], ${column(rows, (r) => formatInstant(r.closedAt))}::timestamptz[])
-      as r (account_id, closed_at)
-    where a.book_id = ${bookId} and a.account_id = r.account_id`;
-}
-
-async function insertOperations(tx: Transaction, { bookId, operations: rows }: BookWrite): Promise<void> {
-  if (rows.length === 0) return;
-  await tx`
-    insert into ledger.operation (operation_id, book_id, principal, idempotency_key, fingerprint, type, status, rejection_code,
-      rejection_message, account_id, amount, denomination, batch_id, correlation_id, created_at, completed_at)
-    select operation_id, ${bookId}, principal, idempotency_key, fingerprint, type, status, rejection_code,
-      rejection_message, account_id, amount, denomination, batch_id, correlation_id, created_at, completed_at
-    from unnest(${column(rows, (r) => r.operationId)}::uuid[], ${column(rows, (r) => r.principal)}::text[],
-      ${column(rows, (r) => r.idempotencyKey)}::text[], ${column(rows, (r) => r.fingerprint)}::text[],
-      ${column(rows, (r) => r.type)}::text[], ${column(rows, (r) => r.status)}::text[],
-      ${column(rows, (r) => r.rejection?.code)}::text[], ${column(rows, (r) => r.rejection?.message)}::text[],
-      ${column(rows, (r) => r.accountId)}::uuid[], ${column(rows, amountOf)}::numeric[],
-      ${column(rows, (r) => r.amount?.currency)}::text[], ${column(rows, (r) => r.batchId)}::uuid[],
-      ${column(rows, (r) => r.correlationId)}::text[], ${column(rows, (r) => formatInstant(r.createdAt))}::timestamptz[],
-      ${column(rows, (r) => formatInstant(r.completedAt))}::timestamptz[])
-      as r (operation_id, principal, idempotency_key, fingerprint, type, status, rejection_code, rejection_message, account_id,
-        amount, denomination, batch_id, correlation_id, created_at, completed_at)`;
+  const plain: Columns = {
+    operation_id: ["uuid", plainArray(rows, (r) => r.operationId)],
+    principal: ["text", textArray(rows, (r) => r.principal)],
+    idempotency_key: ["text", textArray(rows, (r) => r.idempotencyKey)],
+    fingerprint: ["text", textArray(rows, (r) => r.fingerprint)],
+    type: ["text", plainArray(rows, (r) => r.type)],
+    account_id: ["uuid", plainArray(rows, (r) => r.accountId)],
+    amount: ["numeric", plainArray(rows, amountOf)],
+    denomination: ["text", plainArray(rows, (r) => r.amount?.currency)],
+    batch_id: ["uuid", plainArray(rows, (r) => r.batchId)],
+    correlation_id: ["text", textArray(rows, (r) => r.correlationId)],
+    created_at: ["timestamptz", plainArray(rows, (r) => formatInstant(r.createdAt))],
+    completed_at: ["timestamptz", plainArray(rows, (r) => formatInstant(r.completedAt))],
+  };
+  const isWide = rows.some(({ status }) => status !== "COMPLETED");
+  const columns: Columns = isWide
+    ? {
+        ...plain,
+        status: ["text", plainArray(rows, (r) => r.status)],
+        rejection_code: ["text", plainArray(rows, (r) => r.rejection?.code)],
+        rejection_message: ["text", textArray(rows, (r) => r.rejection?.message)],
+      }
+    : plain;
+  const names = Object.keys(columns).join(", ");
+  statement.part(
+    "operations",
+    `insert into ledger.operation (book_id, ${names}${isWide ? "" : ", status"})
+    select ${bookId}, ${names}${isWide ? "" : ", 'COMPLETED'"} from ${unnest(statement, columns)}`,
+  );
 }
 
 function amountOf({ amount: money }: NewOperation): string | undefined {
   return money && amountToNumeric(money.amount, money.currency);
 }
 
-async function insertBatches(tx: Transaction, { bookId, batches: rows }: BookWrite): Promise<void> {
-  if (rows.length === 0) return;
-  await tx`
-    insert into ledger.posting_instruction_batch (book_id, batch_id, seq, client_id, client_batch_id, status, rejections, proposed,
-      details, value_at, booked_at, known_at, origin, emitted_by, cascade_depth, remarks)
-    select ${bookId}, batch_id, seq, client_id, client_batch_id, status, rejections::jsonb, proposed::jsonb,
-      details::jsonb, value_at, booked_at, known_at, origin, emitted_by, cascade_depth, remarks::jsonb
-    from unnest(${column(rows, (r) => r.batchId)}::uuid[], ${column(rows, (r) => r.seq)}::bigint[],
-      ${column(rows, (r) => r.clientId)}::text[], ${column(rows, (r) => r.clientBatchId)}::text[],
-      ${column(rows, (r) => r.status)}::text[], ${column(rows, (r) => toJson(r.rejections))}::text[],
-      ${column(rows, (r) => toJson(r.proposed))}::text[], ${column(rows, (r) => toJson(r.details))}::text[],
-      ${column(rows, (r) => formatInstant(r.valueAt))}::timestamptz[],
-      ${column(rows, (r) => formatInstant(r.bookedAt))}::timestamptz[],
-      ${column(rows, (r) => formatInstant(r.knownAt))}::timestamptz[], ${column(rows, (r) => r.origin)}::text[],
-      ${column(rows, (r) => r.emittedBy?.accountId)}::uuid[], ${column(rows, (r) => r.emittedBy?.cascadeDepth)}::smallint[],
-      ${column(rows, (r) => toJson(r.remarks))}::text[])
-      as r (batch_id, seq, client_id, client_batch_id, status, rejections, proposed, details, value_at, booked_at, known_at, origin,
-        emitted_by, cascade_depth, remarks)`;
+/** Batches that say nothing beside what they moved. */
+function isPlainBatch(batch: NewBatch): boolean {
+  const { status, clientBatchId, details, detailsDigest, valueAt, bookedAt, origin, remarks } = batch;
+  return (
+    status === "ACCEPTED" &&
+    origin === "CLIENT" &&
+    valueAt === bookedAt &&
+    clientBatchId === undefined &&
+    details === undefined &&
+    detailsDigest === undefined && // of instructions' details, too
+    remarks === undefined
+  );
 }
 
-async function insertInstructions(tx: Transaction, { bookId, instructions: rows }: BookWrite): Promise<void> {
-  if (rows.length === 0) return;
-  await tx`
-    insert into ledger.posting_instruction (book_id, batch_id, ordinal, type, client_id, client_transaction_id, details, terms, effect,
-      reverses_batch_id, reverses_ordinal)
-    select ${bookId}, batch_id, ordinal, type, client_id, client_transaction_id, details::jsonb, terms::jsonb, effect::jsonb,
-      reverses_batch_id, reverses_ordinal
-    from unnest(${column(rows, (r) => r.batchId)}::uuid[], ${column(rows, (r) => r.ordinal)}::integer[],
-      ${column(rows, (r) => r.type)}::text[], ${column(rows, (r) => r.clientId)}::text[],
-      ${column(rows, (r) => r.clientTransactionId)}::text[], ${column(rows, (r) => toJson(r.details))}::text[],
-      ${column(rows, (r) => toJson(r.terms))}::text[], ${column(rows, (r) => toJson(r.effect))}::text[],
-      ${column(rows, (r) => r.reverses?.batchId)}::uuid[], ${column(rows, (r) => r.reverses?.ordinal)}::integer[])
-      as r (batch_id, ordinal, type, client_id, client_transaction_id, details, terms, effect, reverses_batch_id, reverses_ordinal)`;
+function addBatches(statement: StatementBuilder, { bookId, batches: rows }: BookWrite): void {
+  const [first] = rows;
+  if (first === undefined) return;
+  const plain: Columns = {
+    batch_id: ["uuid", plainArray(rows, (r) => r.batchId)],
+    seq: ["bigint", plainArray(rows, (r) => r.seq)],
+    client_id: ["text", textArray(rows, (r) => r.clientId)],
+    known_at: ["timestamptz", plainArray(rows, (r) => formatInstant(r.knownAt))],
+    outbox_position: ["bigint", plainArray(rows, (r) => r.outboxPosition)],
+    operation_id: ["uuid", plainArray(rows, (r) => r.operationId)],
+    link: ["text", plainArray(rows, (r) => hexOf(r.link))],
+  };
+  const bookedAt = statement.value("timestamptz", formatInstant(first.bookedAt)); // of the whole commit
+  const base = "batch_id, seq, client_id, known_at, outbox_position, operation_id";
+  if (rows.every(isPlainBatch)) {
+    statement.part(
+      "batches",
+      `insert into ledger.posting_instruction_batch (book_id, ${base}, link, status, value_at, booked_at)
+      select ${bookId}, ${base}, decode(link, 'hex'), 'ACCEPTED', ${bookedAt}, ${bookedAt} from ${unnest(statement, plain)}`,
+    );
+    return;
+  }
+  const wide = unnest(statement, {
+    ...plain,
+    client_batch_id: ["text", textArray(rows, (r) => r.clientBatchId)],
+    status: ["text", plainArray(rows, (r) => r.status)],
+    rejections: ["text", textArray(rows, (r) => toJson(r.rejections))],
+    proposed: ["text", textArray(rows, (r) => toJson(r.proposed))],
+    details: ["text", textArray(rows, (r) => toJson(r.details))],
+    details_salt: ["text", plainArray(rows, (r) => hexOf(r.detailsSalt))],
+    details_digest: ["text", plainArray(rows, (r) => r.detailsDigest)],
+    value_at: ["timestamptz", plainArray(rows, (r) => formatInstant(r.valueAt))],
+    origin: ["text", plainArray(rows, (r) => r.origin)],
+    emitted_by: ["uuid", plainArray(rows, (r) => r.emittedBy?.accountId)],
+    cascade_depth: ["smallint", plainArray(rows, (r) => r.emittedBy?.cascadeDepth)],
+    remarks: ["text", textArray(rows, (r) => toJson(r.remarks))],
+  });
+  const more = "client_batch_id, status, value_at, origin, emitted_by, cascade_depth";
+  statement.part(
+    "batches",
+    `insert into ledger.posting_instruction_batch (book_id, ${base}, ${more}, link, details_salt, details_digest, rejections, proposed, details, remarks,
+      booked_at)
+    select ${bookId}, ${base}, ${more}, decode(link, 'hex'), decode(details_salt, 'hex'), decode(details_digest, 'hex'), rejections::jsonb, proposed::jsonb,
+      details::jsonb, remarks::jsonb, ${bookedAt} from ${wide}`,
+  );
 }
 
-async function insertPostings(tx: Transaction, { bookId, postings: rows }: BookWrite): Promise<void> {
+function addInstructions(statement: StatementBuilder, { bookId, instructions: rows }: BookWrite): void {
   if (rows.length === 0) return;
-  const nets = (pick: (after: DecidedLeg["after"]) => DecidedLeg["amount"]) =>
-    column(rows, ({ leg }) => amountToNumeric(pick(leg.after), leg.denomination));
-  await tx`
-    insert into ledger.posting (book_id, account_id, account_seq, seq, batch_id, ordinal, address, asset, denomination, phase, side,
-      amount, value_at, booked_at, committed_after, pending_in_after, pending_out_after)
-    select ${bookId}, r.*
-    from unnest(${column(rows, (r) => r.leg.accountId)}::uuid[], ${column(rows, (r) => r.leg.accountSeq)}::bigint[],
-      ${column(rows, (r) => r.seq)}::bigint[], ${column(rows, (r) => r.batchId)}::uuid[],
-      ${column(rows, (r) => r.leg.ordinal)}::integer[], ${column(rows, (r) => r.leg.address)}::text[],
-      ${column(rows, (r) => r.leg.asset)}::text[], ${column(rows, (r) => r.leg.denomination)}::text[],
-      ${column(rows, (r) => r.leg.phase)}::text[], ${column(rows, (r) => r.leg.side)}::text[],
-      ${column(rows, ({ leg }) => amountToNumeric(leg.amount, leg.denomination))}::numeric[],
-      ${column(rows, (r) => formatInstant(r.valueAt))}::timestamptz[],
-      ${column(rows, (r) => formatInstant(r.bookedAt))}::timestamptz[], ${nets((after) => after.committed)}::numeric[],
-      ${nets((after) => after.pendingIn)}::numeric[], ${nets((after) => after.pendingOut)}::numeric[])
-      as r (account_id, account_seq, seq, batch_id, ordinal, address, asset, denomination, phase, side, amount, value_at, booked_at,
-        committed_after, pending_in_after, pending_out_after)`;
+  const plain: Columns = {
+    batch_id: ["uuid", plainArray(rows, (r) => r.batchId)],
+    ordinal: ["integer", plainArray(rows, (r) => r.ordinal)],
+    type: ["text", plainArray(rows, (r) => r.type)],
+    client_id: ["text", textArray(rows, (r) => r.clientId)],
+    client_transaction_id: ["text", textArray(rows, (r) => r.clientTransactionId)],
+  };
+  const base = Object.keys(plain).join(", ");
+  const isPlain = rows.every(
+    ({ details, terms, effect, reverses }) => (details ?? terms ?? effect ?? reverses) === undefined,
+  );
+  if (isPlain) {
+    statement.part(
+      "instructions",
+      `insert into ledger.posting_instruction (book_id, ${base}) select ${bookId}, ${base} from ${unnest(statement, plain)}`,
+    );
+    return;
+  }
+  const wide = unnest(statement, {
+    ...plain,
+    details: ["text", textArray(rows, (r) => toJson(r.details))],
+    terms: ["text", textArray(rows, (r) => toJson(r.terms))],
+    effect: ["text", textArray(rows, (r) => toJson(r.effect))],
+    reverses_batch_id: ["uuid", plainArray(rows, (r) => r.reverses?.batchId)],
+    reverses_ordinal: ["integer", plainArray(rows, (r) => r.reverses?.ordinal)],
+  });
+  statement.part(
+    "instructions",
+    `insert into ledger.posting_instruction (book_id, ${base}, reverses_batch_id, reverses_ordinal, details, terms, effect)
+    select ${bookId}, ${base}, reverses_batch_id, reverses_ordinal, details::jsonb, terms::jsonb, effect::jsonb from ${wide}`,
+  );
 }
 
-async function upsertBalances(tx: Transaction, { bookId, balances: rows }: BookWrite): Promise<void> {
-  if (rows.length === 0) return;
-  await tx`
-    insert into ledger.balance (book_id, account_id, address, asset, denomination, phase, total_debit, total_credit, account_seq)
-    select ${bookId}, r.*
-    from unnest(${column(rows, (r) => r.accountId)}::uuid[], ${column(rows, (r) => r.address)}::text[],
-      ${column(rows, (r) => r.asset)}::text[], ${column(rows, (r) => r.denomination)}::text[],
-      ${column(rows, (r) => r.phase)}::text[], ${column(rows, (r) => amountToNumeric(r.totalDebit, r.denomination))}::numeric[],
-      ${column(rows, (r) => amountToNumeric(r.totalCredit, r.denomination))}::numeric[],
-      ${column(rows, (r) => r.accountSeq)}::bigint[])
-      as r (account_id, address, asset, denomination, phase, total_debit, total_credit, account_seq)
-    order by account_id, address, asset, denomination, phase
-    on conflict (book_id, account_id, address, asset, denomination, phase) do update
-      set total_debit = excluded.total_debit, total_credit = excluded.total_credit, account_seq = excluded.account_seq`;
+function addPostings(statement: StatementBuilder, { bookId, postings: rows }: BookWrite): void {
+  const [first] = rows;
+  if (first === undefined) return;
+  const columns: Columns = {
+    account_id: ["uuid", plainArray(rows, (r) => r.leg.accountId)],
+    account_seq: ["bigint", plainArray(rows, (r) => r.leg.accountSeq)],
+    seq: ["bigint", plainArray(rows, (r) => r.seq)],
+    batch_id: ["uuid", plainArray(rows, (r) => r.batchId)],
+    ordinal: ["integer", plainArray(rows, (r) => r.leg.ordinal)],
+    address: ["text", plainArray(rows, (r) => r.leg.address)],
+    asset: ["text", plainArray(rows, (r) => r.leg.asset)],
+    denomination: ["text", plainArray(rows, (r) => r.leg.denomination)],
+    phase: ["text", plainArray(rows, (r) => r.leg.phase)],
+    side: ["text", plainArray(rows, (r) => r.leg.side)],
+    amount: ["numeric", plainArray(rows, (r) => r.amount)],
+    committed_after: ["numeric", plainArray(rows, (r) => r.committedAfter)],
+    pending_in_after: ["numeric", plainArray(rows, (r) => r.pendingInAfter)],
+    pending_out_after: ["numeric", plainArray(rows, (r) => r.pendingOutAfter)],
+    value_at: [
+      "timestamptz",
+      plainArray(rows, (r) => (r.valueAt === r.bookedAt ? undefined : formatInstant(r.valueAt))),
+    ],
+  };
+  const bookedAt = statement.value("timestamptz", formatInstant(first.bookedAt)); // of the whole commit
+  const names = Object.keys(columns).slice(0, -1).join(", ");
+  statement.part(
+    "postings",
+    `insert into ledger.posting (book_id, ${names}, value_at, booked_at)
+    select ${bookId}, ${names}, coalesce(value_at, ${bookedAt}), ${bookedAt} from ${unnest(statement, columns)}`,
+  );
 }
 
-async function upsertClientTransactions(
-  tx: Transaction,
-  { bookId, clientTransactions: rows }: BookWrite,
-): Promise<void> {
+/** Known coordinates are moved on from where the writer saw them, new ones are made. */
+function addBalances(statement: StatementBuilder, { bookId, balances }: BookWrite): void {
+  const known = balances.filter(({ previousSeq }) => previousSeq !== undefined);
+  const fresh = balances.filter(({ previousSeq }) => previousSeq === undefined);
+  if (known.length > 0) {
+    const rows = unnest(statement, {
+      ...balanceColumns(known),
+      previous_seq: ["bigint", plainArray(known, (r) => r.previousSeq)],
+    });
+    statement.part(
+      "moved",
+      `update ledger.balance b set total_debit = r.total_debit, total_credit = r.total_credit, account_seq = r.account_seq from ${rows}
+      where b.book_id = ${bookId} and b.account_id = r.account_id and b.address = r.address and b.asset = r.asset
+        and b.denomination = r.denomination and b.phase = r.phase and b.account_seq = r.previous_seq
+      returning 1`,
+    );
+    statement.expect("moved", known.length, MEMORY_STALE, "a balance was not as the writer remembered it");
+  }
+  if (fresh.length === 0) return;
+  const columns = balanceColumns(fresh);
+  const names = Object.keys(columns).join(", ");
+  statement.part(
+    "made",
+    `insert into ledger.balance (book_id, ${names}) select ${bookId}, ${names} from ${unnest(statement, columns)}`,
+  );
+}
+
+function balanceColumns(rows: readonly BalanceWrite[]): Columns {
+  return {
+    account_id: ["uuid", plainArray(rows, (r) => r.accountId)],
+    address: ["text", plainArray(rows, (r) => r.address)],
+    asset: ["text", plainArray(rows, (r) => r.asset)],
+    denomination: ["text", plainArray(rows, (r) => r.denomination)],
+    phase: ["text", plainArray(rows, (r) => r.phase)],
+    total_debit: ["numeric", plainArray(rows, (r) => amountToNumeric(r.totalDebit, r.denomination))],
+    total_credit: ["numeric", plainArray(rows, (r) => amountToNumeric(r.totalCredit, r.denomination))],
+    account_seq: ["bigint", plainArray(rows, (r) => r.accountSeq)],
+  };
+}
+
+/** Opened, or followed up: the database refuses to change one that is closed (CT-5). */
+function addClientTransactions(statement: StatementBuilder, { bookId, clientTransactions: rows }: BookWrite): void {
   if (rows.length === 0) return;
   const amounts = (pick: (row: ClientTransactionState) => Amount) =>
-    column(rows, (r) => (r.denomination === undefined ? "0" : amountToNumeric(pick(r), r.denomination)));
-  await tx`
-    insert into ledger.client_transaction (book_id, client_id, client_transaction_id, kind, direction, target, counterparty, asset,
-      denomination, expires_at, on_expired, allow_over_settlement, authorised, adjusted, settled, over_settled, released, closed_by)
-    select ${bookId}, r.*
-    from unnest(${column(rows, (r) => r.clientId)}::text[], ${column(rows, (r) => r.clientTransactionId)}::text[],
-      ${column(rows, (r) => r.kind)}::text[], ${column(rows, (r) => r.direction)}::text[],
-      ${column(rows, (r) => r.target)}::uuid[], ${column(rows, (r) => r.counterparty)}::uuid[],
-      ${column(rows, (r) => r.asset)}::text[], ${column(rows, (r) => r.denomination)}::text[],
-      ${column(rows, (r) => r.expiresAt && formatInstant(r.expiresAt))}::timestamptz[],
-      ${column(rows, (r) => r.onExpired)}::text[], ${column(rows, (r) => String(r.allowOverSettlement))}::boolean[],
-      ${amounts((r) => r.authorised)}::numeric[], ${amounts((r) => r.adjusted)}::numeric[],
-      ${amounts((r) => r.settled)}::numeric[], ${amounts((r) => r.overSettled)}::numeric[],
-      ${amounts((r) => r.released)}::numeric[], ${column(rows, (r) => r.closedBy)}::text[])
-      as r (client_id, client_transaction_id, kind, direction, target, counterparty, asset, denomination, expires_at, on_expired,
-        allow_over_settlement, authorised, adjusted, settled, over_settled, released, closed_by)
-    order by client_id, client_transaction_id
+    plainArray(rows, (r) => (r.denomination === undefined ? "0" : amountToNumeric(pick(r), r.denomination)));
+  const columns: Columns = {
+    client_id: ["text", textArray(rows, (r) => r.clientId)],
+    client_transaction_id: ["text", textArray(rows, (r) => r.clientTransactionId)],
+    kind: ["text", plainArray(rows, (r) => r.kind)],
+    direction: ["text", plainArray(rows, (r) => r.direction)],
+    target: ["uuid", plainArray(rows, (r) => r.target)],
+    counterparty: ["uuid", plainArray(rows, (r) => r.counterparty)],
+    asset: ["text", plainArray(rows, (r) => r.asset)],
+    denomination: ["text", plainArray(rows, (r) => r.denomination)],
+    expires_at: ["timestamptz", plainArray(rows, (r) => instantOf(r.expiresAt))],
+    on_expired: ["text", plainArray(rows, (r) => r.onExpired)],
+    allow_over_settlement: ["boolean", plainArray(rows, (r) => String(r.allowOverSettlement))],
+    authorised: ["numeric", amounts((r) => r.authorised)],
+    adjusted: ["numeric", amounts((r) => r.adjusted)],
+    settled: ["numeric", amounts((r) => r.settled)],
+    over_settled: ["numeric", amounts((r) => r.overSettled)],
+    released: ["numeric", amounts((r) => r.released)],
+    closed_by: ["text", plainArray(rows, (r) => r.closedBy)],
+  };
+  const names = Object.keys(columns).join(", ");
+  statement.part(
+    "client_transactions",
+    `insert into ledger.client_transaction (book_id, ${names}) select ${bookId}, ${names} from ${unnest(statement, columns)}
     on conflict (book_id, client_id, client_transaction_id) do update
       set authorised = excluded.authorised, adjusted = excluded.adjusted, settled = excluded.settled,
-        over_settled = excluded.over_settled, released = excluded.released, closed_by = excluded.closed_by`;
+        over_settled = excluded.over_settled, released = excluded.released, closed_by = excluded.closed_by`,
+  );
 }
 
-async function insertEvents(tx: Transaction, { events: rows }: BookWrite): Promise<void> {
+function addResourceChanges(statement: StatementBuilder, { bookId, resourceChanges: rows }: BookWrite): void {
   if (rows.length === 0) return;
-  await tx`
-    insert into ledger.outbox (event_id, position, ordinal, key, type, schema_version, occurred_at, correlation_id, causation_id,
+  const changes = unnest(statement, {
+    seq: ["bigint", plainArray(rows, (r) => r.seq)],
+    known_at: ["timestamptz", plainArray(rows, (r) => formatInstant(r.knownAt))],
+    kind: ["text", textArray(rows, (r) => r.kind)],
+    key: ["text", textArray(rows, (r) => r.key)],
+    principal: ["text", textArray(rows, (r) => r.principal)],
+    correlation_id: ["text", textArray(rows, (r) => r.correlationId)],
+    body: ["text", textArray(rows, (r) => r.body)],
+    link: ["text", plainArray(rows, (r) => hexOf(r.link))],
+  });
+  statement.part(
+    "resource_changes",
+    `insert into ledger.resource_change (book_id, seq, known_at, kind, key, principal, correlation_id, body, link)
+    select ${bookId}, seq, known_at, kind, key, principal, correlation_id, body, decode(link, 'hex') from ${changes}`,
+  );
+}
+
+function addEvents(statement: StatementBuilder, { events: rows }: BookWrite): void {
+  if (rows.length === 0) return;
+  const events = unnest(statement, {
+    event_id: ["uuid", plainArray(rows, (r) => r.event.eventId)],
+    position: ["bigint", plainArray(rows, (r) => r.position)],
+    key: ["text", textArray(rows, (r) => r.event.key)],
+    type: ["text", textArray(rows, (r) => r.event.type)],
+    schema_version: ["integer", plainArray(rows, (r) => r.event.schemaVersion)],
+    occurred_at: ["timestamptz", plainArray(rows, (r) => formatInstant(r.event.occurredAt))],
+    correlation_id: ["text", textArray(rows, (r) => r.event.correlationId)],
+    causation_id: ["text", textArray(rows, (r) => r.event.causationId)],
+    change_id: ["text", textArray(rows, (r) => r.event.changeId)],
+    audience: ["text", textArray(rows, (r) => textArray(r.event.audience, itself))],
+    payload: ["text", textArray(rows, (r) => toJson(r.event.payload))],
+  });
+  statement.part(
+    "events",
+    `insert into ledger.outbox (event_id, position, ordinal, key, type, schema_version, occurred_at, correlation_id, causation_id,
       change_id, audience, payload)
-    select event_id, position, ordinal, key, type, schema_version, occurred_at, correlation_id, causation_id,
-      change_id, array(select jsonb_array_elements_text(audience::jsonb)), payload::jsonb
-    from unnest(${column(rows, (r) => r.event.eventId)}::uuid[], ${column(rows, (r) => r.position)}::bigint[],
-      ${rows.map((_, index) => String(index))}::integer[], ${column(rows, (r) => r.event.key)}::text[],
-      ${column(rows, (r) => r.event.type)}::text[], ${column(rows, (r) => r.event.schemaVersion)}::integer[],
-      ${column(rows, (r) => formatInstant(r.event.occurredAt))}::timestamptz[],
-      ${column(rows, (r) => r.event.correlationId)}::text[], ${column(rows, (r) => r.event.causationId)}::text[],
-      ${column(rows, (r) => r.event.changeId)}::text[], ${column(rows, (r) => JSON.stringify(r.event.audience))}::text[],
-      ${column(rows, (r) => JSON.stringify(r.event.payload))}::text[])
-      as r (event_id, position, ordinal, key, type, schema_version, occurred_at, correlation_id, causation_id, change_id, audience,
-        payload)`;
+    select event_id, position, 0, key, type, schema_version, occurred_at, correlation_id, causation_id, change_id, audience::text[],
+      payload::jsonb from ${events}`,
+  );
 }

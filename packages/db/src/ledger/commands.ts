@@ -74,3 +74,9 @@ export async function listWaitingCommandIds(sql: Sql, ids: readonly Uuid[]): Pro
     select command_id as id from ledger.command where command_id = any(${[...ids]}::uuid[])`;
   return new Set(rows.map((row) => row.id));
 }
+
+/** Of commands whose effect was there already. Others are deleted by the transaction of their effect. */
+export async function deleteCommands(sql: Sql, commandIds: readonly Uuid[]): Promise<void> {
+  if (commandIds.length === 0) return;
+  await sql`delete from ledger.command where command_id = any(${[...commandIds]}::uuid[])`;
+}

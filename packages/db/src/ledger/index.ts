@@ -17,3 +17,7 @@ export * from "./spendable-history.js";
 export * from "./writer-state.js";
 export * from "./write-halts.js";
 export * from "./account-terms.js";
+export * from "./hook-progress.js";
+export * from "./hook-triggers.js";
+export * from "./terms-writes.js";
+export * from "./hook-data.js";

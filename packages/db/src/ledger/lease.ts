@@ -10,6 +10,8 @@ export interface BookHead {
   readonly seq: bigint;
   readonly knownAt: Instant;
   readonly outboxPosition: bigint;
+  /** Of the audit chain: of the record at `seq` (AUD-2). */
+  readonly link: Uint8Array;
 }
 
 export interface LeaseClaim {
@@ -68,7 +70,7 @@ export async function releaseLease(sql: Sql, claim: LeaseClaim, epoch: bigint): 
 
 export async function getHead(sql: Sql | Transaction, bookId: number): Promise<BookHead> {
   const [head] = await sql<BookHead[]>`
-    select epoch, holder, batch, seq, known_at as "knownAt", outbox_position as "outboxPosition"
+    select epoch, holder, batch, seq, known_at as "knownAt", outbox_position as "outboxPosition", link
     from ledger.head where book_id = ${bookId}`;
   if (head === undefined) throw new Error(`book ${bookId} has no head row. Run the migrations.`);
   return head;

@@ -18,13 +18,11 @@ import {
   type Uuid,
 } from "@florin/kernel";
 import type { Sql, Transaction } from "../connect-database.js";
-import type { BookHead } from "./lease.js";
 
 /**
- * What the writer reads before it decides a commit: one flight of statements, all inside the commit's transaction.
- *
- * Order matters. The head is read first: whatever another writer commits after that makes our swap of the head fail, so all
- * that follows is as of one state of the book (ORD-2). Balances are locked in sorted coordinate order.
+ * What the writer reads before it decides: what its memory does not hold. Single statements, without a transaction and without locks: of
+ * what is read here nothing is in a commit under way (the writer's memory holds what is), and nobody else writes while the fence holds;
+ * a writer that was overtaken reads what it likes, its commit finds another epoch in the head (ORD-2).
  */
 export interface WriterStateQuery {
   readonly bookId: number;
@@ -83,7 +81,6 @@ export interface StoredBalance {
 }
 
 export interface WriterState {
-  readonly head: BookHead;
   readonly operations: readonly StoredOperation[];
   readonly answers: readonly StoredAnswer[];
   readonly accounts: readonly StoredAccount[];
@@ -92,26 +89,15 @@ export interface WriterState {
   readonly clientTransactions: readonly ClientTransactionState[];
 }
 
-export async function readWriterState(tx: Transaction, query: WriterStateQuery): Promise<WriterState> {
-  const [head, operations, answers, accounts, balances, clientTransactions] = await Promise.all([
-    readHead(tx, query.bookId),
-    findStoredOperations(tx, query.operationIds),
-    findAnswers(tx, query.answerEventIds),
-    findStoredAccounts(tx, query),
-    lockBalances(tx, query),
-    findClientTransactions(tx, query),
+export async function readWriterState(sql: Sql, query: WriterStateQuery): Promise<WriterState> {
+  const [operations, answers, accounts, balances, clientTransactions] = await Promise.all([
+    findStoredOperations(sql, query.operationIds),
+    findAnswers(sql, query.answerEventIds),
+    findStoredAccounts(sql, query),
+    findBalances(sql, query),
+    findClientTransactions(sql, query),
   ]);
-  return { head, operations, answers, accounts, balances, clientTransactions };
-}
-
-/** Also pins plans: one made while the tables were small must not scan them when they have grown. */
-async function readHead(tx: Transaction, bookId: number): Promise<BookHead> {
-  const [head] = await tx<BookHead[]>`
-    select epoch, holder, batch, seq, known_at as "knownAt", outbox_position as "outboxPosition",
-      set_config('enable_seqscan', 'off', true) as pinned
-    from ledger.head where book_id = ${bookId}`;
-  if (head === undefined) throw new Error(`book ${bookId} has no head row. Run the migrations.`);
-  return head;
+  return { operations, answers, accounts, balances, clientTransactions };
 }
 
 interface OperationColumns extends Omit<StoredOperation, "rejection" | "accountId" | "amount"> {
@@ -153,7 +139,7 @@ export async function findAnswers(sql: Sql | Transaction, eventIds: readonly Uui
     select event_id as "eventId", type, payload from ledger.outbox where event_id = any(${[...eventIds]}::uuid[])`;
 }
 
-async function findStoredAccounts(tx: Transaction, query: WriterStateQuery): Promise<readonly StoredAccount[]> {
+async function findStoredAccounts(tx: Sql, query: WriterStateQuery): Promise<readonly StoredAccount[]> {
   if (query.accountIds.length + query.clientTransactions.length === 0) return [];
   return await tx<StoredAccount[]>`
     select a.account_id as "accountId", a.kind, a.product_version_id as "productVersionId", a.denomination, a.tside,
@@ -165,7 +151,7 @@ async function findStoredAccounts(tx: Transaction, query: WriterStateQuery): Pro
 }
 
 /** The accounts that the commands name, and both parties of every client transaction that they follow up. */
-function wantedAccounts(tx: Transaction, { bookId, accountIds, clientTransactions: keys }: WriterStateQuery) {
+function wantedAccounts(tx: Sql, { bookId, accountIds, clientTransactions: keys }: WriterStateQuery) {
   if (keys.length === 0) return tx`${[...accountIds]}::uuid[]`;
   return tx`array(
     select unnest(${[...accountIds]}::uuid[])
@@ -179,15 +165,14 @@ function wantedAccounts(tx: Transaction, { bookId, accountIds, clientTransaction
     where party.account_id is not null)`;
 }
 
-async function lockBalances(tx: Transaction, query: WriterStateQuery): Promise<readonly StoredBalance[]> {
+async function findBalances(tx: Sql, query: WriterStateQuery): Promise<readonly StoredBalance[]> {
   if (query.accountIds.length + query.clientTransactions.length === 0) return [];
   return await tx<StoredBalance[]>`
     select account_id as "accountId", address, asset, denomination, phase, total_debit::text as "totalDebit",
       total_credit::text as "totalCredit", account_seq as "accountSeq"
     from ledger.balance
     where book_id = ${query.bookId} and account_id = any(${wantedAccounts(tx, query)})
-    order by account_id, address, asset, denomination, phase
-    for update`;
+    order by account_id, address, asset, denomination, phase`;
 }
 
 interface ClientTransactionColumns extends Omit<

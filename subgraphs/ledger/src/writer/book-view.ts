@@ -25,9 +25,15 @@ export function planQuery(
   const accountIds = new Set<Uuid>();
   const clientTransactions: { clientId: string; clientTransactionId: string }[] = [];
   for (const command of commands) {
+    if (command.kind === "terms") {
+      operationIds.push(command.commandId);
+      for (const accountId of accountsOfTerms(command)) accountIds.add(accountId);
+      continue;
+    }
     if (command.kind !== "posting") {
       answerEventIds.push(answerEventIdOf(command.commandId));
       accountIds.add(command.accountId);
+      for (const accountId of contractAccountsOf(command, facts)) accountIds.add(accountId);
       continue;
     }
     operationIds.push(command.commandId);
@@ -41,6 +47,12 @@ export function planQuery(
       for (const { accountId } of legs) accountIds.add(accountId);
   }
   return { bookId, operationIds, answerEventIds, accountIds: [...accountIds].sort(), clientTransactions };
+}
+
+/** What hooks of opening and closing may post to. */
+function contractAccountsOf(command: OpenAccountCommand | CloseAccountCommand, facts: CommitFacts): readonly Uuid[] {
+  const currency = command.kind === "account.open" ? command.currency : facts.currencies.get(command.accountId);
+  return currency === undefined ? [] : contractAccountsIn(currency);
 }
 
 /** What was read of an account, in the kernel's shape. */

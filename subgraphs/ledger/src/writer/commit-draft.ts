@@ -1,5 +1,7 @@
 import {
   addMicros,
+  amountToNumeric,
+  canonicalJson,
   clientTransactionKey,
   coordinateKey,
   formatId,
@@ -12,19 +14,21 @@ import {
   type NewEvent,
   type Uuid,
 } from "@florin/kernel";
+import { newTermsWrite } from "@florin/db/ledger";
 import type {
   BalanceWrite,
-  BookHead,
   BookWrite,
   NewAccount,
   NewBatch,
   NewInstruction,
   NewOperation,
   NewPosting,
+  NewResourceChange,
   PositionedEvent,
-  StoredAccount,
 } from "@florin/db/ledger";
+import type { BookMemory, MemoryHead } from "./book-memory.js";
 import type { ProductCatalogue } from "./product-catalogue.js";
+import { sealRecords } from "./seal-records.js";
 
 /** Staff and auditors may see every event of the ledger. */
 const OVERSIGHT = ["role:staff", "role:auditor"] as const;
@@ -42,9 +46,29 @@ export interface EventFacts {
   readonly payload: Json;
 }
 
+/** A change that is no batch, for the book's order and the audit chain (INV-4, AUD-1). Nothing personal in the body. */
+export interface ResourceChangeFacts {
+  readonly kind: string;
+  /** The thing's id at the border. */
+  readonly key: string;
+  readonly principal: string;
+  readonly correlationId: string;
+  readonly body: Json;
+}
+
+export interface DraftOptions {
+  readonly memory: BookMemory;
+  readonly catalogue: ProductCatalogue;
+  readonly bookedAt: Instant;
+  readonly ids: IdSource;
+  /** 16 bytes of randomness for what clients wrote freely (AUD-4). undefined: the chain is left out (a benchmark's measure). */
+  readonly newSalt: (() => Uint8Array) | undefined;
+}
+
 /**
  * A commit in the making: rows are collected command by command, and `seq`, `known_at` and outbox positions are handed out in
- * that order, continuing from the head (ORD-1). Holds the view that the commands are decided over.
+ * that order, continuing from the head (ORD-1). Decided over the writer's memory, which it moves on as it goes: once `toWrite` was called
+ * the memory is the book as it will be when the commit is through.
  */
 export class CommitDraft {
   readonly view: BookView;
@@ -59,31 +83,28 @@ export class CommitDraft {
   readonly instructions: NewInstruction[] = [];
   readonly postings: NewPosting[] = [];
   readonly clientTransactions = new Map<string, ClientTransactionState>();
+  /** Of accounts, products and hooks, beside money. */
+  readonly terms = newTermsWrite();
   /** Bugs that were met while judging a batch; for the log. */
   readonly faults: unknown[] = [];
+  readonly #resourceChanges: Omit<NewResourceChange, "link">[] = [];
   readonly #events: PositionedEvent[] = [];
   readonly #touched = new Map<string, DecidedLeg>();
-  readonly #owners: Map<Uuid, readonly string[]>;
+  readonly #options: DraftOptions;
   #seq: bigint;
   #knownAt: Instant;
   #outboxPosition: bigint;
 
-  constructor(given: {
-    readonly head: BookHead;
-    readonly view: BookView;
-    readonly accounts: readonly StoredAccount[];
-    readonly catalogue: ProductCatalogue;
-    readonly bookedAt: Instant;
-    readonly ids: IdSource;
-  }) {
-    this.view = given.view;
-    this.catalogue = given.catalogue;
-    this.bookedAt = given.bookedAt;
-    this.ids = given.ids;
-    this.#owners = new Map(given.accounts.map((account) => [account.accountId, account.owners]));
-    this.#seq = given.head.seq;
-    this.#knownAt = given.head.knownAt;
-    this.#outboxPosition = given.head.outboxPosition;
+  constructor(options: DraftOptions) {
+    const { memory } = options;
+    this.#options = options;
+    this.view = memory.view;
+    this.catalogue = options.catalogue;
+    this.bookedAt = options.bookedAt;
+    this.ids = options.ids;
+    this.#seq = memory.head.seq;
+    this.#knownAt = memory.head.knownAt;
+    this.#outboxPosition = memory.head.outboxPosition;
   }
 
   get outboxPosition(): bigint {
@@ -97,25 +118,45 @@ export class CommitDraft {
     return { seq: this.#seq, knownAt: this.#knownAt };
   }
 
-  addPosting(posting: NewPosting): void {
-    this.postings.push(posting);
-    this.#touched.set(`${posting.leg.accountId}|${coordinateKey(posting.leg)}`, posting.leg);
+  addPosting(posting: Pick<NewPosting, "leg" | "seq" | "batchId" | "valueAt" | "bookedAt">): void {
+    const { leg } = posting;
+    const { after, denomination } = leg;
+    this.postings.push({
+      ...posting,
+      amount: amountToNumeric(leg.amount, denomination),
+      committedAfter: amountToNumeric(after.committed, denomination),
+      pendingInAfter: amountToNumeric(after.pendingIn, denomination),
+      pendingOutAfter: amountToNumeric(after.pendingOut, denomination),
+    });
+    this.#touched.set(`${leg.accountId}|${coordinateKey(leg)}`, leg);
   }
 
   /** What the ledger made an id for and has closed is known by its operation; everything else is kept (CT-1). */
   addClientTransaction(transaction: ClientTransactionState): void {
     const { kind, clientId, clientTransactionId } = transaction;
-    if (kind === "MOVEMENT" && clientTransactionId.startsWith("op_")) return;
-    this.clientTransactions.set(clientTransactionKey(clientId, clientTransactionId), transaction);
+    const key = clientTransactionKey(clientId, clientTransactionId);
+    if (kind === "MOVEMENT" && clientTransactionId.startsWith("op_")) {
+      this.view.clientTransactions.delete(key);
+      return;
+    }
+    this.clientTransactions.set(key, transaction);
+    this.#options.memory.touchTransaction(key);
+  }
+
+  /** Its place in the book's order, for the rows that it is about. */
+  addResourceChange({ body, ...facts }: ResourceChangeFacts): { readonly seq: bigint; readonly knownAt: Instant } {
+    const record = this.nextRecord();
+    this.#resourceChanges.push({ ...facts, ...record, body: canonicalJson(body) });
+    return record;
   }
 
   ownersOf(accountId: Uuid): readonly string[] {
-    return this.#owners.get(accountId) ?? [];
+    return this.#options.memory.ownersOf(accountId);
   }
 
   addAccount(account: NewAccount): void {
     this.openedAccounts.push(account);
-    this.#owners.set(account.accountId, account.owners);
+    this.#options.memory.addAccount(account.accountId, account.owners);
   }
 
   addEvent(facts: EventFacts): void {
@@ -130,30 +171,51 @@ export class CommitDraft {
     this.#events.push({ position: this.#outboxPosition, event });
   }
 
-  /** undefined when no command changed anything. */
+  /** Events that are read again from the batch's own rows (posted-events.ts): the position of the last one. */
+  takePositions(count: number): bigint {
+    this.#outboxPosition += BigInt(count);
+    return this.#outboxPosition;
+  }
+
+  /** undefined when no command changed anything. Moves the memory on. */
   toWrite(
-    given: Pick<BookWrite, "bookId" | "leaseMs" | "epoch" | "expectedBatch" | "isFenced" | "drainedCommandIds">,
+    given: Pick<BookWrite, "bookId" | "leaseMs" | "epoch" | "isFenced" | "drainedCommandIds">,
   ): BookWrite | undefined {
-    if (this.#events.length === 0) return undefined; // nothing that happens here happens in silence
-    if (this.batches.length === 0) this.#advanceKnownAt();
-    return {
-      ...given,
-      next: {
-        seq: this.#seq,
-        knownAt: this.#knownAt,
-        outboxPosition: this.#outboxPosition,
-        link: new Uint8Array(32),
-      },
-      clientTransactions: [...this.clientTransactions.values()],
-      resourceChanges: [],
-      openedAccounts: this.openedAccounts,
-      closedAccounts: this.closedAccounts,
+    const { memory, newSalt } = this.#options;
+    if (this.#outboxPosition === memory.head.outboxPosition) return undefined; // nothing that happens here happens in silence
+    if (this.#seq === memory.head.seq) this.#advanceKnownAt();
+    const sealed = sealRecords(memory.head.link, newSalt, {
       operations: this.operations,
       batches: this.batches,
       instructions: this.instructions,
       postings: this.postings,
-      balances: this.#balances(),
+      resourceChanges: this.#resourceChanges,
+    });
+    const { batch: expectedBatch } = memory.head;
+    const balances = this.#balances();
+    const next: MemoryHead = {
+      batch: expectedBatch + 1n,
+      seq: this.#seq,
+      knownAt: this.#knownAt,
+      outboxPosition: this.#outboxPosition,
+      link: sealed.link,
+    };
+    memory.head = next;
+    return {
+      ...given,
+      expectedBatch,
+      next,
+      openedAccounts: this.openedAccounts,
+      closedAccounts: this.closedAccounts,
+      operations: this.operations,
+      batches: sealed.batches,
+      instructions: this.instructions,
+      postings: this.postings,
+      balances,
+      clientTransactions: [...this.clientTransactions.values()],
+      resourceChanges: sealed.resourceChanges,
       events: this.#events,
+      terms: this.terms,
     };
   }
 
@@ -161,10 +223,12 @@ export class CommitDraft {
   #balances(): BalanceWrite[] {
     return [...this.#touched.values()].map((leg) => {
       const { accountId, address, asset, denomination, phase, accountSeq } = leg;
-      const totals = this.view.accounts.get(accountId)?.totals.get(coordinateKey(leg));
+      const key = coordinateKey(leg);
+      const totals = this.view.accounts.get(accountId)?.totals.get(key);
       if (totals === undefined)
         throw new Error(`${formatId("account", accountId)} was posted to but is not in the view`);
-      return { accountId, address, asset, denomination, phase, accountSeq, ...totals };
+      const previousSeq = this.#options.memory.advance(accountId, key, accountSeq);
+      return { accountId, address, asset, denomination, phase, accountSeq, previousSeq, ...totals };
     });
   }
 

@@ -1,19 +1,36 @@
-import { applyBatch, deleteCommands, HeadMoved, listProductCatalogue, readWriterState } from "@florin/db/ledger";
-import type { WriterState } from "@florin/db/ledger";
-import { classifyDatabaseError, type Database, type Transaction } from "@florin/db";
+import { randomBytes } from "node:crypto";
+import {
+  applyBatch,
+  deleteCommands,
+  findAccountTerms,
+  getHead,
+  HEAD_MOVED,
+  listProductCatalogue,
+  MEMORY_STALE,
+  readWriterState,
+  type AccountTerms,
+  type WriterState,
+} from "@florin/db/ledger";
+import { classifyDatabaseError, type Database, type Pipeline } from "@florin/db";
 import type { Clock, IdSource, Instant, Product, Uuid } from "@florin/kernel";
-import { faultPoint, retry } from "@florin/resilience";
+import { faultPoint } from "@florin/resilience";
 import type { Logger } from "@florin/telemetry";
-import { planQuery, toBookView } from "./book-view.js";
+import { BookMemory } from "./book-memory.js";
+import { planQuery } from "./book-view.js";
 import { CommitDraft } from "./commit-draft.js";
-import type { LedgerCommand, WriterOutcome } from "./command.js";
+import { NO_FACTS, readCommitFacts, type CommitFacts } from "./commit-facts.js";
+import { needsQuietBook, type LedgerCommand, type WriterOutcome } from "./command.js";
 import { planCommands } from "./plan-commit.js";
 import { createProductCatalogue, type ProductCatalogue } from "./product-catalogue.js";
 
 /**
- * One commit: read (one flight) → decide in memory → write (one flight) → COMMIT. Four round trips, whatever the number of
- * commands. Throws LeaseLost when another process holds the book, and database errors as they are: the caller knows what an
- * unknown outcome asks for.
+ * Commits, one behind the other: read what the writer's memory lacks → decide in memory → send one statement down the pipe. The next may
+ * be read and decided while the one before is under way, since memory is ahead of the database by exactly what is under way; each swaps
+ * the head row from where the one before leaves it, so when one fails all behind it do.
+ *
+ * What the caller must do: `send` one after the other; at most MAX_UNDER_WAY at once; commands that need a quiet book only when nothing is
+ * under way, and nothing behind them until they are through; and after any failure wait for `idle`, `forget`, and read again by key what
+ * is in doubt.
  */
 export interface CommitOptions {
   readonly database: Database;
@@ -25,13 +42,19 @@ export interface CommitOptions {
   readonly logger: Logger;
   /** false only in the control of a test: the epoch and the head row are not compared. */
   readonly isFenced: boolean;
+  /** false only where a benchmark measures what the audit chain costs. */
+  readonly isAudited?: boolean | undefined;
+  /** Accounts held in memory, and as many client transactions. Some 1.5 kB each. */
+  readonly memoryLimit?: number | undefined;
 }
 
-export interface Committed {
+export interface SentCommit {
   readonly outcomes: ReadonlyMap<Uuid, WriterOutcome>;
   readonly outboxPosition: bigint;
-  /** performance.now() before it began, when it renewed the lease: ours for its length from then on at least. */
+  /** performance.now() before it was sent, when it renews the lease: ours for its length from then on at least. */
   readonly renewedAt: number | undefined;
+  /** Resolves when it is durable. Rejects with database errors as they are: the caller knows what an unknown outcome asks for. */
+  readonly done: Promise<void>;
 }
 
 /** Fenced: the book's epoch is no longer ours. Nothing of this commit has happened. */
@@ -42,82 +65,163 @@ export class LeaseLost extends Error {
   }
 }
 
-export interface Committer {
-  /** @param drained rows of `ledger.command` among the commands; deleted in the same transaction. */
-  commit(epoch: bigint, commands: readonly LedgerCommand[], drained: readonly Uuid[]): Promise<Committed>;
+/** The book is not as memory had it: a commit before this one failed, or was not ours. Nothing of this one has happened. */
+export function isMemoryWrong(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === HEAD_MOVED || code === MEMORY_STALE;
 }
 
-export function createCommitter(options: CommitOptions): Committer {
-  let catalogue: ProductCatalogue | undefined;
+export const MAX_UNDER_WAY = 2;
+const DEFAULT_MEMORY_LIMIT = 100_000;
+const SALT_BYTES = 16;
 
-  async function commitOnce(
-    epoch: bigint,
-    commands: readonly LedgerCommand[],
-    drained: readonly Uuid[],
-  ): Promise<Committed> {
+export class Committer {
+  readonly #options: CommitOptions;
+  readonly #underWay = new Set<Promise<void>>();
+  #pipeline: Pipeline | undefined;
+  #catalogue: ProductCatalogue | undefined;
+  #memory: { readonly epoch: bigint; readonly book: BookMemory } | undefined;
+
+  constructor(options: CommitOptions) {
+    this.#options = options;
+  }
+
+  get underWay(): number {
+    return this.#underWay.size;
+  }
+
+  /** @param drained rows of `ledger.command` among the commands; deleted in the same transaction. */
+  async send(epoch: bigint, commands: readonly LedgerCommand[], drained: readonly Uuid[]): Promise<SentCommit> {
+    const options = this.#options;
+    const isQuiet = commands.some(needsQuietBook);
+    if (isQuiet && this.underWay > 0) throw new Error("such commands are decided with no other commit under way");
     const startedAt = performance.now();
     faultPoint("ledger.commit.before-read");
-    const committed = await options.database.transaction(async (tx) => {
-      const state = await readWriterState(tx, planQuery(options.bookId, commands));
-      faultPoint("ledger.commit.after-read");
-      if (options.isFenced && state.head.epoch !== epoch) throw new LeaseLost();
-      catalogue = await ensureCatalogue(tx, catalogue, state, commands);
-      const draft = new CommitDraft({
-        head: state.head,
-        view: toBookView(state, catalogue),
-        accounts: state.accounts,
-        catalogue,
-        bookedAt: laterOf(options.clock.now(), state.head.knownAt),
-        ids: options.ids,
-      });
-      const outcomes = planCommands(draft, state, commands);
-      for (const fault of draft.faults)
-        options.logger.error({ err: fault }, "a batch could not be judged and was refused");
-      const { bookId, leaseMs, isFenced } = options;
-      const write = draft.toWrite({
-        bookId,
-        leaseMs,
-        isFenced,
-        epoch,
-        expectedBatch: state.head.batch,
-        drainedCommandIds: drained,
-      });
-      if (write === undefined) await deleteCommands(tx, drained);
-      else await applyBatch(tx, write);
-      faultPoint("ledger.commit.before-commit");
-      const renewedAt = write === undefined ? undefined : startedAt;
-      return { outcomes, outboxPosition: draft.outboxPosition, renewedAt };
+    const book = await this.#remember(epoch);
+    const facts = isQuiet ? await this.#readFacts(commands) : NO_FACTS;
+    const { state, catalogue } = await this.#learn(book, planQuery(options.bookId, commands, facts), commands);
+    faultPoint("ledger.commit.after-read");
+    const { draft, outcomes } = this.#decide(book, catalogue, facts, state, commands);
+    const { bookId, leaseMs, isFenced } = options;
+    const write = draft.toWrite({ bookId, leaseMs, isFenced, epoch, drainedCommandIds: drained });
+    faultPoint("ledger.commit.before-commit");
+    const committed = book.head.batch;
+    const work = write === undefined ? deleteCommands(options.database.sql, drained) : applyBatch(this.#pipe(), write);
+    const done = this.#track(work, () => {
+      if (isQuiet) book.forget(facts.spendable.keys());
+      book.trim(committed);
     });
-    faultPoint("ledger.commit.after-commit");
-    return committed;
+    return { outcomes, outboxPosition: draft.outboxPosition, renewedAt: write && startedAt, done };
+  }
+
+  /** Resolves when nothing is under way any more, whatever became of it. */
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+  }
+
+  /** Resolves when one of those under way has ended. */
+  async room(): Promise<void> {
+    await Promise.race([...this.#underWay].map((work) => work.catch(() => undefined)));
+  }
+
+  /** Drops the memory: the next commit reads again. Only when nothing is under way. */
+  forget(): void {
+    this.#memory = undefined;
+  }
+
+  async stop(): Promise<void> {
+    await this.#pipeline?.stop();
+  }
+
+  #pipe(): Pipeline {
+    return (this.#pipeline ??= this.#options.database.openPipeline());
+  }
+
+  #track(work: Promise<void>, onDone: () => void): Promise<void> {
+    const done = work.then(() => {
+      onDone();
+      faultPoint("ledger.commit.after-commit");
+    });
+    this.#underWay.add(done);
+    const leave = (): void => void this.#underWay.delete(done);
+    done.then(leave, leave);
+    return done;
+  }
+
+  async #remember(epoch: bigint): Promise<BookMemory> {
+    if (this.#memory?.epoch === epoch) return this.#memory.book;
+    const { database, bookId, isFenced, memoryLimit = DEFAULT_MEMORY_LIMIT } = this.#options;
+    const head = await getHead(database.sql, bookId);
+    if (isFenced && head.epoch !== epoch) throw new LeaseLost();
+    const book = new BookMemory(head, memoryLimit);
+    this.#memory = { epoch, book };
+    return book;
+  }
+
+  async #readFacts(commands: readonly LedgerCommand[]): Promise<CommitFacts> {
+    const { database, bookId } = this.#options;
+    return await database.transaction((tx) => readCommitFacts(tx, bookId, commands));
+  }
+
+  async #learn(
+    book: BookMemory,
+    wanted: ReturnType<typeof planQuery>,
+    commands: readonly LedgerCommand[],
+  ): Promise<{ readonly state: WriterState; readonly catalogue: ProductCatalogue }> {
+    const { database, bookId } = this.#options;
+    const state = await readWriterState(database.sql, book.missing(wanted));
+    const accountIds = state.accounts.map(({ accountId }) => accountId);
+    const [terms, catalogue] = await Promise.all([
+      accountIds.length === 0 ? new Map<Uuid, AccountTerms>() : findAccountTerms(database.sql, bookId, accountIds),
+      this.#ensureCatalogue(state, commands),
+    ]);
+    book.learn(state, terms, catalogue);
+    return { state, catalogue };
   }
 
   /** Products are added while we run, by a newer version of this program beside us: read again when something is not there. */
-  async function ensureCatalogue(
-    tx: Transaction,
-    known: ProductCatalogue | undefined,
-    state: WriterState,
-    commands: readonly LedgerCommand[],
-  ): Promise<ProductCatalogue> {
+  async #ensureCatalogue(state: WriterState, commands: readonly LedgerCommand[]): Promise<ProductCatalogue> {
+    const known = this.#catalogue;
     const isComplete =
       known !== undefined &&
       state.accounts.every(
         ({ productVersionId }) => productVersionId === null || known.findVersion(productVersionId) !== undefined,
       ) &&
       commands.every((command) => command.kind !== "account.open" || known.findLatest(command.product) !== undefined);
-    return isComplete ? known : createProductCatalogue(await listProductCatalogue(tx), options.products);
+    if (isComplete) return known;
+    const { database, products } = this.#options;
+    return (this.#catalogue = createProductCatalogue(await listProductCatalogue(database.sql), products));
   }
 
-  return {
-    commit: (epoch, commands, drained) =>
-      retry(() => commitOnce(epoch, commands, drained), {
-        attempts: 5,
-        baseMs: 5,
-        maxMs: 100,
-        random: Math.random,
-        shouldRetry: (error) => error instanceof HeadMoved || classifyDatabaseError(error) === "not-applied",
-      }),
-  };
+  #decide(
+    book: BookMemory,
+    catalogue: ProductCatalogue,
+    facts: CommitFacts,
+    state: WriterState,
+    commands: readonly LedgerCommand[],
+  ) {
+    const { clock, ids, isAudited = true, logger } = this.#options;
+    for (const key of facts.reversed) book.view.reversed?.add(key);
+    for (const [accountId, spendableHistory] of facts.spendable) {
+      const account = book.view.accounts.get(accountId);
+      if (account !== undefined) book.view.accounts.set(accountId, { ...account, spendableHistory });
+    }
+    const draft = new CommitDraft({
+      memory: book,
+      catalogue,
+      bookedAt: laterOf(clock.now(), book.head.knownAt),
+      ids,
+      newSalt: isAudited ? () => randomBytes(SALT_BYTES) : undefined,
+    });
+    const outcomes = planCommands(draft, state, commands, facts);
+    for (const fault of draft.faults) logger.error({ err: fault }, "a batch could not be judged and was refused");
+    return { draft, outcomes };
+  }
+}
+
+/** Could the very same commands be sent again with hope, and without a look at what became of them? */
+export function isWorthAnotherTry(error: unknown): boolean {
+  return isMemoryWrong(error) || classifyDatabaseError(error) === "not-applied";
 }
 
 /** Booking never goes back behind what is known: the lease may come from a machine whose clock is ahead of ours. */

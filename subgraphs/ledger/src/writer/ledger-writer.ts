@@ -18,9 +18,9 @@ import {
 } from "@florin/kernel";
 import { FaultInjected, faultPoint, planPauseMs, retry, withDeadline } from "@florin/resilience";
 import type { Logger, Metrics } from "@florin/telemetry";
-import type { LedgerCommand, LedgerWriter, WriterOutcome } from "./command.js";
+import { needsQuietBook, type LedgerCommand, type LedgerWriter, type WriterOutcome } from "./command.js";
 import { commandFromJson, toCommandRow } from "./command-json.js";
-import { createCommitter, LeaseLost, type Committer } from "./commit.js";
+import { Committer, isMemoryWrong, LeaseLost, MAX_UNDER_WAY } from "./commit.js";
 import { createLeaseKeeper, type LeaseKeeper } from "./lease-keeper.js";
 import { PendingCommands, type PendingCommand } from "./pending-commands.js";
 import { findStoredOutcomes } from "./stored-outcomes.js";
@@ -31,14 +31,18 @@ import { createWriterMeters, type WriterMeters } from "./writer-meters.js";
 /**
  * The book's one writer of money (README, "One writer of money", "One batch commit").
  *
- * One loop. With the lease: gather what callers brought and what waits in `ledger.command`, commit it as one transaction, settle
- * the callers, again; the running commit gathers the next batch, so there is no linger timer. Without the lease: make what
- * callers brought durable in `ledger.command`, and look for the outcomes, all of them with one query.
+ * One loop. With the lease: gather what callers brought and what waits in `ledger.command`, decide it and send it as one transaction; go on
+ * with the next while it is under way, two at most; settle the callers of each when it is durable. What arrives while both are under way
+ * is the next batch, so there is no linger timer. Without the lease: make what callers brought durable in `ledger.command`, and look for
+ * the outcomes, all of them with one query.
+ *
+ * After any failure: nothing more is sent, what is under way ends, the writer's memory is dropped, and each commit that failed is
+ * recovered in order. When an outcome is unknown, nothing is said before it was read again by key; when it cannot be read for `recoveryMs`,
+ * callers are told TEMPORARILY_UNAVAILABLE, never a refusal. Sending a command again is always safe: the keys of the commit that went
+ * through meanwhile are found before anything is decided.
  *
  * What bounds it: `queueLimit` commands in this process, `maxBatch` per commit, `commandTimeoutMs` per command, every database
- * call by the driver's deadline. When a commit's outcome is unknown, nothing is said before it was read again by key; when it
- * cannot be read for `recoveryMs`, callers are told TEMPORARILY_UNAVAILABLE, never a refusal. Sending a command again is always
- * safe: a commit that went through meanwhile has moved the head, so ours fails, reads again and finds the operation.
+ * call by the driver's deadline.
  */
 export interface LedgerWriterOptions {
   /** As the ledger's role, with at least 3 connections. */
@@ -54,6 +58,10 @@ export interface LedgerWriterOptions {
   readonly leaseMs?: number;
   /** false only in the control of a test: then nothing keeps two writers apart. */
   readonly isFenced?: boolean;
+  /** false only where a benchmark measures what the audit chain costs. */
+  readonly isAudited?: boolean;
+  /** Accounts held in memory, some 1.5 kB each. */
+  readonly memoryLimit?: number;
   readonly maxBatch?: number;
   readonly queueLimit?: number;
   readonly recoveryMs?: number;
@@ -70,6 +78,14 @@ const INSERT_RETRY = { attempts: 3, baseMs: 20, maxMs: 100 } as const;
 const POLL_MS = 250;
 /** The gathered look for outcomes while somebody waits; notifications make it quicker. */
 const OUTCOME_POLL_MS = 100;
+/** A commit behind one that is under way is worth its cost from so many commands on; fewer wait for the one before. */
+const WORTH_OVERLAPPING = 32;
+
+interface FailedCommit {
+  readonly epoch: bigint;
+  readonly batch: readonly PendingCommand[];
+  readonly error: unknown;
+}
 
 /** Starts at once; commands may be submitted before the lease is decided. */
 export function createLedgerWriter(options: LedgerWriterOptions): LedgerWriter {
@@ -90,6 +106,8 @@ class BookWriter implements LedgerWriter {
   readonly #unreadable = new Set<Uuid>();
   readonly #listeners: { stop(): Promise<void> }[] = [];
   readonly #meters: WriterMeters;
+  readonly #failed: FailedCommit[] = [];
+  #failures = 0;
   #drainAfter = 0;
   #isStopping = false;
   #running: Promise<void> = Promise.resolve();
@@ -106,7 +124,7 @@ class BookWriter implements LedgerWriter {
       this.wake();
     };
     this.#keeper = createLeaseKeeper({ database, claim, logger, isFenced, onChange });
-    this.#committer = createCommitter({ ...options, bookId: this.#bookId, leaseMs, isFenced });
+    this.#committer = new Committer({ ...options, bookId: this.#bookId, leaseMs, isFenced });
     this.#meters = createWriterMeters(options.metrics, () => this.#pending.size);
   }
 
@@ -186,8 +204,14 @@ class BookWriter implements LedgerWriter {
     await withDeadline(this.#running, deadlineMs, "finishing the writer's last batch").catch((error: unknown) => {
       this.#options.logger.warn({ err: error }, "ledger writer stopped before its last batch was known");
     });
+    await withDeadline(this.#committer.idle(), Math.max(deadlineMs, 1), "the commits under way").catch(() => undefined);
     this.#pending.failAll();
-    const parts = [this.#keeper.stop(), this.#halt.stop(), ...this.#listeners.map((listener) => listener.stop())];
+    const parts = [
+      this.#committer.stop(),
+      this.#keeper.stop(),
+      this.#halt.stop(),
+      ...this.#listeners.map((listener) => listener.stop()),
+    ];
     await withDeadline(Promise.allSettled(parts), Math.max(deadlineMs, 1), "releasing the lease").catch(
       () => undefined,
     );
@@ -207,21 +231,39 @@ class BookWriter implements LedgerWriter {
   /** Returns whether there may be more to do at once. */
   async #turn(): Promise<boolean> {
     this.#pending.expire(performance.now());
+    if (this.#failed.length > 0) {
+      await this.#recoverAll();
+      return true;
+    }
     if (this.#halt.isHalted() !== undefined) {
+      await this.#quiesce();
       await this.#answerWhileHalted();
       return false;
     }
     const epoch = this.#keeper.epoch();
     if (epoch === undefined) {
+      await this.#quiesce();
       if (this.#pending.hasQueued) await this.#forward();
       await this.#lookForOutcomes();
       return false;
     }
     await nextTurn(); // callers of one turn of the event loop come into one batch
+    if (!this.#hasRoom()) return false; // whatever is under way wakes us when it ends
     const batch = await this.#gather();
     if (batch.length === 0) return false;
-    await this.#commit(epoch, batch);
+    await this.#send(epoch, batch);
     return true;
+  }
+
+  #hasRoom(): boolean {
+    const { underWay } = this.#committer;
+    return underWay === 0 || (underWay < MAX_UNDER_WAY && this.#pending.queued >= WORTH_OVERLAPPING);
+  }
+
+  /** Nothing is under way, and what memory holds is not believed in any more. */
+  async #quiesce(): Promise<void> {
+    await this.#committer.idle();
+    this.#committer.forget();
   }
 
   /** What was decided before is answered again; everybody else is told that nothing has moved. Rows of `ledger.command` wait. */
@@ -237,11 +279,16 @@ class BookWriter implements LedgerWriter {
   /** Rows of `ledger.command` get at least half of a batch, so that a busy process does not starve the others. */
   async #gather(): Promise<PendingCommand[]> {
     const drained = performance.now() >= this.#drainAfter ? await this.#drain() : [];
-    return [...drained, ...this.#pending.cut(this.#maxBatch - drained.length)];
+    return [...drained, ...this.#pending.cut(this.#batchLimit() - drained.length)];
+  }
+
+  /** Smaller after each failure in a row: what is too much for one statement goes through in parts. */
+  #batchLimit(): number {
+    return Math.max(1, this.#maxBatch >> Math.min(this.#failures, 5));
   }
 
   async #drain(): Promise<PendingCommand[]> {
-    const limit = this.#pending.hasQueued ? Math.ceil(this.#maxBatch / 2) : this.#maxBatch;
+    const limit = this.#pending.hasQueued ? Math.ceil(this.#batchLimit() / 2) : this.#batchLimit();
     this.#drainAfter = performance.now() + POLL_MS;
     const page = { limit, except: [...this.#unreadable] };
     const rows = await listCommands(this.#options.database.sql, this.#bookId, page);
@@ -266,19 +313,58 @@ class BookWriter implements LedgerWriter {
     }
   }
 
-  async #commit(epoch: bigint, batch: readonly PendingCommand[]): Promise<void> {
+  /** Commands that need the book to themselves get it: what is before them is through, and nothing follows until they are. */
+  async #send(epoch: bigint, batch: readonly PendingCommand[]): Promise<void> {
+    const needsQuiet = batch.some((entry) => needsQuietBook(entry.command));
+    if (needsQuiet) await this.#committer.idle();
+    if (this.#failed.length > 0) {
+      this.#pending.requeue(batch);
+      return;
+    }
+    const { ended } = await this.#begin(epoch, batch);
+    if (needsQuiet) await ended;
+  }
+
+  /** Sends the batch. The promise it gives never rejects: it is through, or stands among the failed ones. */
+  async #begin(epoch: bigint, batch: readonly PendingCommand[]): Promise<{ readonly ended: Promise<void> }> {
     const stored = batch.filter((entry) => entry.isStored).map((entry) => entry.command.commandId);
     const startedAt = performance.now();
+    const fail = (error: unknown): void => {
+      this.#failed.push({ epoch, batch, error });
+      this.#signal.raise();
+    };
     try {
       const commands = batch.map((entry) => entry.command);
-      const { outcomes, outboxPosition, renewedAt } = await this.#committer.commit(epoch, commands, stored);
-      if (renewedAt !== undefined) this.#keeper.markRenewed(renewedAt);
-      this.#settle(outcomes);
-      this.#meters.batch(batch.length, performance.now() - startedAt);
-      this.#options.onCommitted?.(outboxPosition);
+      const { outcomes, outboxPosition, renewedAt, done } = await this.#committer.send(epoch, commands, stored);
+      const settle = (): void => {
+        if (renewedAt !== undefined) this.#keeper.markRenewed(renewedAt);
+        this.#failures = 0;
+        this.#settle(outcomes);
+        this.#meters.batch(batch.length, performance.now() - startedAt);
+        this.#options.onCommitted?.(outboxPosition);
+        this.#signal.raise();
+      };
+      return { ended: done.then(settle).catch(fail) };
     } catch (error) {
-      await this.#recover(epoch, batch, error);
+      fail(error);
+      return { ended: Promise.resolve() };
     }
+  }
+
+  /** One commit and its end, with nothing else under way. Throws what it failed of. */
+  async #commitAlone(epoch: bigint, batch: readonly PendingCommand[]): Promise<void> {
+    const { ended } = await this.#begin(epoch, batch);
+    await ended;
+    const failed = this.#failed.pop();
+    if (failed !== undefined) throw failed.error;
+  }
+
+  async #recoverAll(): Promise<void> {
+    await this.#quiesce();
+    const failed = this.#failed.splice(0);
+    if (this.#failures++ > 0) await delay(planPauseMs(this.#failures, { baseMs: 5, maxMs: 100, random: Math.random }));
+    // The last first, so that what goes back to the queue stands there in its order.
+    for (const { epoch, batch, error } of failed.reverse()) await this.#recover(epoch, batch, error);
   }
 
   /** From here on nothing is said to a caller that was not read from the database. */
@@ -292,6 +378,10 @@ class BookWriter implements LedgerWriter {
     }
     if (kind === "fenced") {
       this.#keeper.markLost();
+      this.#pending.requeue(batch);
+      return;
+    }
+    if (isMemoryWrong(error)) {
       this.#pending.requeue(batch);
       return;
     }
@@ -330,14 +420,18 @@ class BookWriter implements LedgerWriter {
     }
   }
 
-  /** The database refused the batch. One command at a time shows whose fault it is; the others go through. */
+  /**
+   * The database refused the batch. It is tried once more from a fresh memory; then one command at a time shows whose fault it is, and the
+   * others go through.
+   */
   async #isolate(epoch: bigint, batch: readonly PendingCommand[], error: unknown): Promise<void> {
     const [only, ...others] = batch;
     if (only === undefined) return;
+    this.#committer.forget();
     if (others.length > 0) {
       const half = Math.ceil(batch.length / 2);
-      await this.#commit(epoch, batch.slice(0, half));
-      await this.#commit(epoch, batch.slice(half));
+      for (const part of [batch.slice(0, half), batch.slice(half)])
+        await this.#commitAlone(epoch, part).catch((again: unknown) => this.#recover(epoch, part, again));
       return;
     }
     const { commandId } = only.command;

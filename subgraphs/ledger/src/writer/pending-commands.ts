@@ -48,6 +48,10 @@ export class PendingCommands {
     return this.#queue.length > 0;
   }
 
+  get queued(): number {
+    return this.#queue.length;
+  }
+
   find(commandId: Uuid): PendingCommand | undefined {
     return this.#entries.get(commandId);
   }
