@@ -104,14 +104,14 @@ class HistoryWalk implements HistoryCheck {
   add(entry: AuditEntry, text = recordText(entry.record)): void {
     const { record, strays = [] } = entry;
     this.#records++;
-    this.#checkPlace(record);
-    this.#checkLink(entry, text);
-    for (const stray of strays) this.#find(record.seq, "INV-4", stray);
+    const seq = this.#checkPlace(record);
+    this.#checkLink(seq, entry, text);
+    for (const stray of strays) this.#find(seq, "INV-4", stray);
     if (isBatchRecord(record)) {
-      this.#checkFreeText(record, entry);
-      for (const what of this.#fold.add(record)) this.#findNamed(record.seq, what);
+      this.#checkFreeText(seq, record, entry);
+      for (const what of this.#fold.add(record)) this.#findNamed(seq, what);
     }
-    this.#checkCheckpoints(record);
+    this.#checkCheckpoints(seq, record);
   }
 
   addUnreadable(what: string): void {
@@ -153,23 +153,25 @@ class HistoryWalk implements HistoryCheck {
     };
   }
 
-  #checkPlace({ seq, knownAt }: AuditRecord): void {
+  /** The place in the order that this record takes: where findings about it are told. */
+  #checkPlace({ seq, knownAt }: AuditRecord): string {
     const expected = this.#lastSeq + 1n;
-    const isCount = COUNT.test(seq);
-    if (!isCount || BigInt(seq) !== expected)
-      this.#find(expected.toString(), "INV-4", `where seq ${expected} should stand, seq ${seq} does`);
-    this.#lastSeq = isCount ? BigInt(seq) : expected;
+    const place = expected.toString();
+    if (seq !== place) this.#find(place, "INV-4", `where seq ${place} should stand, seq ${seq} does`);
+    // Behind a gap it goes on; a seq that is too small is damage of its own.
+    this.#lastSeq = COUNT.test(seq) && BigInt(seq) > expected ? BigInt(seq) : expected;
     // One format, fixed width, UTC: the order of the text is the order of time.
     if (this.#knownAt !== undefined && knownAt <= this.#knownAt)
-      this.#find(seq, "ORD-1", `known at ${knownAt}, not later than the record before (${this.#knownAt})`);
+      this.#find(place, "ORD-1", `known at ${knownAt}, not later than the record before (${this.#knownAt})`);
     this.#knownAt = knownAt;
+    return place;
   }
 
-  #checkLink({ record, link }: AuditEntry, text: string): void {
+  #checkLink(seq: string, { link }: AuditEntry, text: string): void {
     if (link === undefined) {
       this.#unchained++;
       if (this.#hasChainBegun) {
-        this.#find(record.seq, "AUD-1", "the record has no link, though the chain began before it");
+        this.#find(seq, "AUD-1", "the record has no link, though the chain began before it");
         this.#link = undefined;
         this.#isTreeWhole = false;
       }
@@ -177,12 +179,12 @@ class HistoryWalk implements HistoryCheck {
     }
     this.#hasChainBegun = true;
     if (this.#link !== undefined && !isEqual(linkOf(this.#link, text), link))
-      this.#find(record.seq, "AUD-1", "the record or its link is not what was chained");
+      this.#find(seq, "AUD-1", "the record or its link is not what was chained");
     this.#link = link;
     this.#tree.append(leafHash(link));
   }
 
-  #checkFreeText({ seq, detailsDigest }: BatchRecord, { freeText }: AuditEntry): void {
+  #checkFreeText(seq: string, { detailsDigest }: BatchRecord, { freeText }: AuditEntry): void {
     if (freeText === undefined) {
       if (detailsDigest !== undefined) this.#freeTextsAbsent++;
     } else if (detailsDigest === undefined || !isProven(freeText, detailsDigest)) {
@@ -192,7 +194,7 @@ class HistoryWalk implements HistoryCheck {
     }
   }
 
-  #checkCheckpoints({ seq, knownAt }: AuditRecord): void {
+  #checkCheckpoints(seq: string, { knownAt }: AuditRecord): void {
     for (const checkpoint of this.#checkpoints.get(seq) ?? []) {
       const at = `the checkpoint of ${checkpoint.knownAt}`;
       const isChainAsThen =
@@ -218,7 +220,7 @@ class HistoryWalk implements HistoryCheck {
 
   #find(seq: string, rule: string, what: string): void {
     if (this.#findings.length >= this.#maxFindings) this.#isCut = true;
-    else this.#findings.push({ seq: COUNT.test(seq) ? seq : this.#lastSeq.toString(), rule, what });
+    else this.#findings.push({ seq, rule, what });
   }
 }
 

@@ -103,13 +103,15 @@ export function verifyProof(text: string, verifierKey: string): Proven {
   const again = proofText({ subject, record: recordText, previousLink, path, checkpointNote: note });
   if (again !== text) throw new ProofError("The proof is not written as proofs are.");
 
-  const checkpoint = verifyCheckpoint(note, verifierKey);
+  // The signature is the dear part, so it comes last; nothing is told before it.
+  const claimed = parseCheckpoint(note);
   const record = parseRecord(recordText);
   const leaf = leafHash(linkOf(previousLink, recordText));
-  const index = placeIn(checkpoint, BigInt(record.seq));
-  if (!verifyInclusion({ leaf, index, size: checkpoint.size, root: checkpoint.root, proof: path }))
+  const index = placeIn(claimed, BigInt(record.seq));
+  if (!verifyInclusion({ leaf, index, size: claimed.size, root: claimed.root, proof: path }))
     throw new ProofError(`Record ${record.seq} is not in the tree of the checkpoint as the proof has it.`);
-  return { subject, record, checkpoint, posting: findSubject(record, subject) };
+  const posting = findSubject(record, subject);
+  return { subject, record, checkpoint: verifyCheckpoint(note, verifierKey), posting };
 }
 
 function hashOf(text: string): Uint8Array {
