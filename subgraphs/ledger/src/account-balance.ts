@@ -2,7 +2,9 @@ import {
   accountNets,
   amountFromNumeric,
   availableOf,
+  COMMERCIAL_BANK_MONEY,
   coordinateKey,
+  DEFAULT_ADDRESS,
   ZERO,
   type Amount,
   type CurrencyCode,
@@ -90,3 +92,24 @@ export function emptyBalance(account: AccountFacts, asOf: Instant): AccountBalan
   const zero = { available: ZERO, committed: ZERO, pendingIn: ZERO, pendingOut: ZERO };
   return { accountId: account.accountId, currency: account.denomination, ...zero, accountSeq: 0n, asOf };
 }
+
+/** How `available` is made, by name and version: an answer can be explained when another version has come. */
+export const AVAILABLE_BALANCE_RULE = {
+  name: "PI-2",
+  version: "1",
+  formula:
+    "available = net(DEFAULT, COMMITTED) + net(DEFAULT, PENDING_OUT), each in the account's own sense: credits less debits of a LIABILITY, " +
+    "debits less credits of an ASSET. PENDING_IN never counts.",
+  /** Whether what lies at a coordinate is part of it. */
+  counts: (where: {
+    readonly address: string;
+    readonly asset: string;
+    readonly denomination: string;
+    readonly phase: string;
+    readonly currency: CurrencyCode;
+  }): boolean =>
+    where.address === DEFAULT_ADDRESS &&
+    where.asset === COMMERCIAL_BANK_MONEY &&
+    where.denomination === where.currency &&
+    where.phase !== "PENDING_IN",
+};

@@ -1,38 +1,11 @@
-import { amountFromNumeric, amountToNumeric, assertInput, netOf, parseCurrency, type Instant } from "@florin/kernel";
 import { getReadableAccount } from "../access.js";
-import { balanceOfTotals, type AccountBalanceView } from "../account-balance.js";
-import type { LedgerContext, Observation } from "../context.js";
+import type { LedgerContext } from "../context.js";
+import { closeOfBusinessDate, observe, type ClockArguments } from "../observation.js";
+import { DEFAULT_PROCESSING_GROUP } from "../writer/plan-remarks.js";
 import { accountIdOf, type AccountReference } from "./account-reference.js";
+import { getBalanceHistory, type BalanceHistoryArguments } from "./balance-history.js";
+import { findBalance, toCoordinateBalance } from "./find-balance.js";
 import { listTransactionConnection, type TransactionListArguments } from "./transaction-connection.js";
-
-export interface ClockArguments {
-  readonly at?: Instant | null | undefined;
-  readonly knownAt?: Instant | null | undefined;
-}
-
-/** T-3: both clocks, inclusive. A known time that has not come yet would give an answer that changes later. */
-export function parseObservation(given: ClockArguments, now: Instant): Observation {
-  if (given.knownAt !== null && given.knownAt !== undefined && given.knownAt > now)
-    assertInput([
-      {
-        path: "knownAt",
-        code: "KNOWN_AT_NOT_SEALED",
-        message: "What will be known later cannot be told. Send a time that has passed.",
-      },
-    ]);
-  return { at: given.at ?? undefined, knownAt: given.knownAt ?? undefined };
-}
-
-export async function findBalance(
-  context: LedgerContext,
-  reference: { readonly id: string },
-  clocks: ClockArguments,
-): Promise<AccountBalanceView | null> {
-  const observation = parseObservation(clocks, context.clock.now());
-  const account = await getReadableAccount(context, accountIdOf(reference));
-  const totals = await context.readers.findTotals(account.accountId, observation);
-  return totals === undefined ? null : balanceOfTotals(account, totals);
-}
 
 interface CoordinateFilter extends ClockArguments {
   readonly address?: string | null | undefined;
@@ -40,24 +13,12 @@ interface CoordinateFilter extends ClockArguments {
 }
 
 async function listCoordinates(reference: AccountReference, args: CoordinateFilter, context: LedgerContext) {
-  const observation = parseObservation(args, context.clock.now());
   const account = await getReadableAccount(context, accountIdOf(reference));
+  const observation = await observe(context, args);
   const totals = await context.readers.findTotals(account.accountId, observation);
   return (totals?.coordinates ?? [])
     .filter((one) => (args.address ?? one.address) === one.address && (args.phase ?? one.phase) === one.phase)
-    .map((one) => {
-      const currency = parseCurrency(one.denomination) ?? account.denomination;
-      const sums = {
-        totalDebit: amountFromNumeric(one.totalDebit, currency),
-        totalCredit: amountFromNumeric(one.totalCredit, currency),
-      };
-      return {
-        ...one,
-        net: amountToNumeric(netOf(sums, account.tside), currency),
-        totalDebit: amountToNumeric(sums.totalDebit, currency),
-        totalCredit: amountToNumeric(sums.totalCredit, currency),
-      };
-    });
+    .map((one) => toCoordinateBalance(one, account));
 }
 
 /** Every field authorises on its own: an Account arrives here as a key that anybody may have written. */
@@ -69,6 +30,13 @@ export const Account = {
   balance: (reference: AccountReference, args: ClockArguments, context: LedgerContext) =>
     findBalance(context, reference, args),
   balances: listCoordinates,
+  balanceHistory: async (reference: AccountReference, args: BalanceHistoryArguments, context: LedgerContext) =>
+    getBalanceHistory(context, await getReadableAccount(context, accountIdOf(reference)), args),
+  closeOfBusinessDay: (
+    reference: AccountReference,
+    { date, knownAt }: Pick<ClockArguments, "knownAt"> & { readonly date: string },
+    context: LedgerContext,
+  ) => findBalance(context, reference, { at: closeOfBusinessDate(date, DEFAULT_PROCESSING_GROUP), knownAt }),
   transactions: async (reference: AccountReference, args: TransactionListArguments, context: LedgerContext) => {
     const account = await getReadableAccount(context, accountIdOf(reference));
     return listTransactionConnection(context, account, args);

@@ -8,6 +8,7 @@ import { Operation } from "./Operation.js";
 import { Posting, PostingInstruction, PostingInstructionBatch } from "./PostingInstructionBatch.js";
 import { Product, ProductVersion } from "./Product.js";
 import { balances } from "./Query/balances.js";
+import { explainBalance } from "./Query/explainBalance.js";
 import { internalAccount } from "./Query/internalAccount.js";
 import { operation, operationByKey } from "./Query/operation.js";
 import { postingInstructionBatch } from "./Query/postingInstructionBatch.js";
@@ -26,6 +27,7 @@ export const resolvers = {
     products,
     internalAccount,
     trialBalance,
+    explainBalance,
   },
   Mutation: { deposit, withdraw, bookTransfer, postInstructionBatch },
   Account,

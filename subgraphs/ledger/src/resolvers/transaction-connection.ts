@@ -18,9 +18,17 @@ interface TransactionFilterInput {
   readonly direction?: "CREDIT" | "DEBIT" | null | undefined;
   readonly status?: "PENDING" | "POSTED" | "REVERSED" | null | undefined;
   readonly valueGte?: Instant | null | undefined;
+  readonly valueGt?: Instant | null | undefined;
+  readonly valueLte?: Instant | null | undefined;
   readonly valueLt?: Instant | null | undefined;
   readonly bookedGte?: Instant | null | undefined;
+  readonly bookedGt?: Instant | null | undefined;
+  readonly bookedLte?: Instant | null | undefined;
   readonly bookedLt?: Instant | null | undefined;
+  readonly knownGte?: Instant | null | undefined;
+  readonly knownGt?: Instant | null | undefined;
+  readonly knownLte?: Instant | null | undefined;
+  readonly knownLt?: Instant | null | undefined;
   readonly minAmount?: string | null | undefined;
   readonly maxAmount?: string | null | undefined;
 }
@@ -72,9 +80,17 @@ function toRowFilter(filter: TransactionFilterInput): TransactionListFilter {
     instructionTypes: given,
     direction: filter.direction ?? undefined,
     valueGte: filter.valueGte ?? undefined,
+    valueGt: filter.valueGt ?? undefined,
+    valueLte: filter.valueLte ?? undefined,
     valueLt: filter.valueLt ?? undefined,
     bookedGte: filter.bookedGte ?? undefined,
+    bookedGt: filter.bookedGt ?? undefined,
+    bookedLte: filter.bookedLte ?? undefined,
     bookedLt: filter.bookedLt ?? undefined,
+    knownGte: filter.knownGte ?? undefined,
+    knownGt: filter.knownGt ?? undefined,
+    knownLte: filter.knownLte ?? undefined,
+    knownLt: filter.knownLt ?? undefined,
     minAmount: filter.minAmount ?? undefined,
     maxAmount: filter.maxAmount ?? undefined,
   };

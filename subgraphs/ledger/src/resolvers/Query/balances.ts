@@ -2,7 +2,7 @@ import { formatId, assertInput } from "@florin/kernel";
 import { signedInViewer } from "../../access.js";
 import type { AccountBalanceView } from "../../account-balance.js";
 import type { LedgerContext } from "../../context.js";
-import { findBalance } from "../Account.js";
+import { findBalance } from "../find-balance.js";
 
 const MAX_ACCOUNTS = 100;
 
