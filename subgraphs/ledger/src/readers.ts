@@ -12,9 +12,13 @@ import {
   findTransactions,
   listAccountIdsOfOwner,
   listAccounts,
+  listBalanceChanges,
+  listBalanceContributions,
   listBalancesAtSeq,
+  listChartNodes,
   listInstructions,
   listLiveTotals,
+  listObservedBalances,
   listObservedTotals,
   listProducts,
   listProductVersions,
@@ -22,7 +26,10 @@ import {
   listTrialBalance,
   type AccountTotals,
   type BalanceAtSeq,
+  type BalanceChange,
+  type BalanceContributions,
   type BatchRow,
+  type ChartNode,
   type InstructionRow,
   type LedgerAccount,
   type Observation,
@@ -31,9 +38,12 @@ import {
   type TransactionListFilter,
   type TransactionRow,
   type TrialBalanceRow,
+  type ValueInterval,
 } from "@florin/db/ledger";
-import type { TransactionKey, Uuid } from "@florin/kernel";
+import type { Instant, TransactionKey, Uuid } from "@florin/kernel";
+import { gatherReads, type GatheredReads } from "./gathered-reads.js";
 import { toOperationRecord } from "./operation-record.js";
+import { createSealedWatermark, type SealedWatermark } from "./sealed-watermark.js";
 import type { OperationRecord } from "./writer/command.js";
 
 /**
@@ -45,7 +55,10 @@ import type { OperationRecord } from "./writer/command.js";
  */
 export type {
   AccountTotals,
+  BalanceChange,
+  BalanceContributions,
   BatchRow,
+  ChartNode,
   InstructionRow,
   LedgerAccount,
   Observation,
@@ -54,6 +67,7 @@ export type {
   TransactionListFilter,
   TransactionRow,
   TrialBalanceRow,
+  ValueInterval,
 };
 
 export interface Readers {
@@ -61,6 +75,12 @@ export interface Readers {
   listAccountIdsOfOwner(principal: string): Promise<readonly Uuid[]>;
   findInternalAccountId(code: string, currency: string): Promise<Uuid | undefined>;
   findTotals(id: Uuid, observation: Observation): Promise<AccountTotals | undefined>;
+  /** At address DEFAULT, on one clock or two; the live one is in the totals. */
+  findObservedBalance(id: Uuid, observation: Observation): Promise<BalanceAtSeq | undefined>;
+  /** T-4, at most `limit`. */
+  listBalanceChanges(id: Uuid, interval: ValueInterval, limit: number): Promise<readonly BalanceChange[]>;
+  /** At most `limit` postings of either sort. */
+  findBalanceContributions(id: Uuid, observation: Observation, limit: number): Promise<BalanceContributions>;
   findBalanceAtSeq(key: TransactionKey): Promise<BalanceAtSeq | undefined>;
   findTransaction(key: TransactionKey): Promise<TransactionRow | undefined>;
   listTransactions(
@@ -83,61 +103,39 @@ export interface Readers {
   listProductVersions(productId: Uuid): Promise<readonly ProductVersionRow[]>;
   findProductVersion(id: Uuid): Promise<ProductVersionRow | undefined>;
   listTrialBalance(observation: Observation): Promise<readonly TrialBalanceRow[]>;
-  findKnownAt(): ReturnType<typeof findKnownAt>;
+  listChartNodes(): Promise<readonly ChartNode[]>;
+  /** The sealed watermark of what is read here: of a replica its own. undefined before the first commit. */
+  findKnownAt(): Promise<Instant | undefined>;
+  /** T-3: waits a bounded time until this known time is sealed; the watermark then. */
+  reachKnownAt(knownAt: Instant): Promise<Instant | undefined>;
 }
 
 const MAX_GATHERED = 500;
-/** Questions for balances that share a statement; each is whole in it. */
-const MAX_GATHERED_QUESTIONS = 100;
+/** Of the reads that all requests share: two statements under way keep the database busy and leave the pool to the others. */
+const SHARED_READS = { maxInFlight: 2, maxIds: 1_000, maxWaiting: 50_000, maxWaitMs: 5_000 };
 
 /** What the requests of one process share, for one database. */
-interface SharedLoaders {
-  readonly accounts: DataLoader<Uuid, LedgerAccount | undefined>;
-  /** A key is all that one request asks for at once. */
-  readonly totals: DataLoader<readonly Uuid[], ReadonlyMap<Uuid, AccountTotals>>;
+interface SharedReads {
+  readonly accounts: GatheredReads<LedgerAccount>;
+  readonly totals: GatheredReads<AccountTotals>;
+  readonly watermark: SealedWatermark;
 }
 
 /** One for each database of a process; gives the readers of a request. */
 export function createReaderSource({ sql }: Database): () => Readers {
-  // Waits for the end of the turn of the event loop, so that requests which arrived together share a statement.
-  const shared = { cache: false, batchScheduleFn: setImmediate };
-  const accounts = createLoader((ids: readonly Uuid[]) => listAccounts(sql, ids), accountIdOf, String, {
-    ...shared,
-    maxBatchSize: MAX_GATHERED,
-  });
-  const totals = new DataLoader<readonly Uuid[], ReadonlyMap<Uuid, AccountTotals>>(
-    async (questions) => {
-      const rows = await listLiveTotals(sql, [...new Set(questions.flat())]);
-      const byAccount = new Map(rows.map((row) => [row.accountId, row]));
-      return questions.map(() => byAccount);
-    },
-    { ...shared, maxBatchSize: MAX_GATHERED_QUESTIONS },
-  );
-  return () => createReaders(sql, { accounts, totals });
+  const shared: SharedReads = {
+    accounts: gatherReads({ ...SHARED_READS, list: (ids) => listAccounts(sql, ids), idOf: accountOf }),
+    totals: gatherReads({ ...SHARED_READS, list: (ids) => listLiveTotals(sql, ids), idOf: accountOf }),
+    watermark: createSealedWatermark({ find: () => findKnownAt(sql) }),
+  };
+  return () => createReaders(sql, shared);
 }
 
-function createReaders(sql: Database["sql"], shared: SharedLoaders): Readers {
-  const account = new DataLoader<Uuid, LedgerAccount | undefined>((ids) => shared.accounts.loadMany(ids));
-  const totals = new DataLoader<Uuid, AccountTotals | undefined>(
-    async (ids) => {
-      const byAccount = await shared.totals.load(ids);
-      return ids.map((id) => byAccount.get(id));
-    },
-    { cache: false }, // a later mutation of the same request has changed them
-  );
-  const observed = new Map<string, DataLoader<Uuid, AccountTotals | undefined>>();
-  const observedFor = (observation: Observation) => {
-    const key = `${observation.at ?? ""}/${observation.knownAt ?? ""}`;
-    const known = observed.get(key);
-    if (known !== undefined) return known;
-    const loader = createLoader(
-      (ids: readonly Uuid[]) => listObservedTotals(sql, ids, observation),
-      accountIdOf,
-      String,
-    );
-    observed.set(key, loader);
-    return loader;
-  };
+function createReaders(sql: Database["sql"], shared: SharedReads): Readers {
+  const account = createSharedLoader(shared.accounts, {});
+  const totals = createSharedLoader(shared.totals, { cache: false }); // a later mutation of the same request has changed them
+  const observedTotals = createObservationLoaders((ids, observation) => listObservedTotals(sql, ids, observation));
+  const observedBalances = createObservationLoaders((ids, observation) => listObservedBalances(sql, ids, observation));
   const balancesAtSeq = createLoader(
     (keys: readonly TransactionKey[]) => listBalancesAtSeq(sql, keys),
     transactionKeyOf,
@@ -185,7 +183,10 @@ function createReaders(sql: Database["sql"], shared: SharedLoaders): Readers {
     findTotals: (id, observation) =>
       observation.at === undefined && observation.knownAt === undefined
         ? totals.load(id)
-        : observedFor(observation).load(id),
+        : observedTotals(observation).load(id),
+    findObservedBalance: (id, observation) => observedBalances(observation).load(id),
+    listBalanceChanges: (id, interval, limit) => listBalanceChanges(sql, id, interval, {}, limit),
+    findBalanceContributions: (id, observation, limit) => listBalanceContributions(sql, id, observation, limit),
     findBalanceAtSeq: (key) => balancesAtSeq.load(key),
     findTransaction: (key) => transactions.load(key),
     listTransactions: (accountId, page, filter) => listTransactions(sql, accountId, page, filter),
@@ -202,12 +203,40 @@ function createReaders(sql: Database["sql"], shared: SharedLoaders): Readers {
     listProductVersions: (productId) => versionsOfProduct.load(productId),
     findProductVersion: (id) => versions.load(id),
     listTrialBalance: (observation) => listTrialBalance(sql, observation),
-    findKnownAt: () => findKnownAt(sql),
+    listChartNodes: () => listChartNodes(sql),
+    findKnownAt: () => shared.watermark.current(),
+    reachKnownAt: (knownAt) => shared.watermark.reach(knownAt),
   };
 }
 
-const accountIdOf = (row: { readonly accountId: Uuid }): string => row.accountId;
+const accountOf = (row: { readonly accountId: Uuid }): Uuid => row.accountId;
 const transactionKeyOf = (row: TransactionKey): string => `${row.accountId}/${row.accountSeq}`;
+
+/** All that one request asks for in one tick is one question. */
+function createSharedLoader<Row>(
+  reads: GatheredReads<Row>,
+  options: DataLoader.Options<Uuid, Row | undefined>,
+): DataLoader<Uuid, Row | undefined> {
+  return new DataLoader<Uuid, Row | undefined>(async (ids) => {
+    const rows = await reads.load(ids);
+    return ids.map((id) => rows.get(id));
+  }, options);
+}
+
+/** What a request asks for at one point of both clocks is one statement. */
+function createObservationLoaders<Row extends { readonly accountId: Uuid }>(
+  list: (ids: readonly Uuid[], observation: Observation) => Promise<readonly Row[]>,
+): (observation: Observation) => DataLoader<Uuid, Row | undefined, string> {
+  const loaders = new Map<string, DataLoader<Uuid, Row | undefined, string>>();
+  return (observation) => {
+    const key = `${observation.at ?? ""}/${observation.knownAt ?? ""}`;
+    const known = loaders.get(key);
+    if (known !== undefined) return known;
+    const loader = createLoader((ids: readonly Uuid[]) => list(ids, observation), accountOf, String);
+    loaders.set(key, loader);
+    return loader;
+  };
+}
 
 /** Answers each key with its row or undefined. Keys may repeat in one load when nothing is cached; they are asked for once. */
 function createLoader<Key, Row>(
