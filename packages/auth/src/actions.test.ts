@@ -41,6 +41,8 @@ const expected: Record<Action, (role: Role, facts: Facts) => boolean> = {
   "posting:write": (role) => role === "PARTNER",
   "operation:read": (role, { isOwner, isRequester }) => isOwner || isRequester || office.includes(role),
   "batch:read": (role) => office.includes(role) || role === "PARTNER",
+  "batch:reverse": (role, { isRequester }) => (role === "PARTNER" && isRequester) || role === "STAFF",
+  "client-transaction:read": (role, { isRequester }) => isRequester || office.includes(role) || role === "PARTNER",
   "internal-account:read": (role) => office.includes(role),
   "trial-balance:read": (role) => office.includes(role),
   "product:read": (role) => everybody.includes(role),

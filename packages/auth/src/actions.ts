@@ -36,6 +36,8 @@ export const actionTable = {
   "posting:write": [{ scope: "posting:write" }],
   "operation:read": [{ requester: true }, { owner: true }, ...officeReadsOthers],
   "batch:read": [{ scope: "ledger:read" }],
+  "batch:reverse": [{ requester: true, scope: "posting:write" }, { role: "STAFF" }],
+  "client-transaction:read": [{ requester: true }, { scope: "ledger:read" }],
   "internal-account:read": office,
   "trial-balance:read": office,
   /** An empty grant: anybody who is signed in. */

@@ -63,7 +63,7 @@ describe("reads of a book that nothing was posted to", () => {
     const { sql } = database;
     const key = { accountId: cashIn, accountSeq: 1n };
     const filter = {
-      instructionTypes: ["TRANSFER"],
+      types: ["TRANSFER"],
       direction: "CREDIT",
       valueGte: y2000,
       valueLt: y2000,

@@ -52,3 +52,23 @@ export function mayReadBatch(context: Asking, batch: { readonly batchId: Uuid; r
   accessLog.record(viewer, "batch:read", formatId("batch", batch.batchId), decision);
   return decision.allowed;
 }
+
+/** T-8: whoever sent it, with posting:write, and staff. */
+export function mayReverseBatch(
+  context: Asking,
+  batch: { readonly batchId: Uuid; readonly clientId: string },
+): boolean {
+  const { viewer, accessLog } = context;
+  const decision = mayDo(viewer, "batch:reverse", { isRequester: viewer?.principal === batch.clientId });
+  accessLog.record(viewer, "batch:reverse", formatId("batch", batch.batchId), decision);
+  return decision.allowed;
+}
+
+/** CT-9: for its client, and for those with the scope. */
+export function mayReadClientTransaction(context: Asking, clientId: string, clientTransactionId: string): boolean {
+  const { viewer, accessLog } = context;
+  if (viewer?.principal === clientId) return true;
+  const decision = mayDo(viewer, "client-transaction:read");
+  accessLog.record(viewer, "client-transaction:read", `${clientId}/${clientTransactionId}`, decision);
+  return decision.allowed;
+}

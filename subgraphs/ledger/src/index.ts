@@ -27,6 +27,7 @@ import { createReplicaReaders } from "./replica-readers.js";
 import { resolvers } from "./resolvers/index.js";
 import { createAccountCommandsGroup, createReplayStore } from "./tasks/account-commands.js";
 import { startInvariantChecks } from "./tasks/check-invariants.js";
+import { startHoldExpiry } from "./tasks/expire-holds.js";
 import type { LedgerWriter } from "./writer/command.js";
 import { createLedgerWriter, DEFAULT_LEASE_MS } from "./writer/ledger-writer.js";
 
@@ -128,6 +129,7 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   const replays = startReplayLoop({ group, store: createReplayStore(database), logger });
   relay.start();
   const invariants = startInvariantChecks({ ...options, everyMs: options.checkInvariantsEveryMs });
+  const expiry = startHoldExpiry({ database, writer, clock, logger });
 
   return {
     subgraph: await createLedgerSubgraph(options, { primary: database, replica }, writer, accountCommands),
@@ -138,7 +140,7 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
         deadlineMs,
         relay,
         writer,
-        [replays, hints, invariants],
+        [replays, hints, invariants, expiry],
         [writerDatabase, database, ...(replica === undefined ? [] : [replica])],
       ),
   };

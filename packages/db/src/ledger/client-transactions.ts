@@ -18,6 +18,8 @@ import { findClientTransactions } from "./writer-state.js";
 export interface ClientTransactionHistory {
   readonly state: ClientTransactionState;
   readonly records: readonly ClientTransactionRecord[];
+  /** The opener's; of a group of custom instructions that of its first posting. */
+  readonly denomination: CurrencyCode;
 }
 
 /** An instruction's `effect` as it is stored: amounts as decimal strings. */
@@ -34,7 +36,7 @@ const BOOK = 1;
 /** What is shown of one client transaction; more than any hold or group has. */
 const MAX_INSTRUCTIONS = 10_000;
 
-/** undefined: there is none under this key. Movements whose id the ledger made are found by their operation. */
+/** undefined: there is none under this key. Movements whose id the ledger made (`op_…`) have none: their operation says it all. */
 export async function findClientTransactionHistory(
   sql: Sql,
   clientId: string,
@@ -67,7 +69,18 @@ export async function findClientTransactionHistory(
     valueAt,
     knownAt,
   }));
-  return { state, records };
+  const denomination = state.denomination ?? (await findDenomination(sql, rows[0]?.batchId));
+  return denomination === undefined ? undefined : { state, records, denomination };
+}
+
+async function findDenomination(sql: Sql, batchId: Uuid | undefined): Promise<CurrencyCode | undefined> {
+  if (batchId === undefined) return undefined;
+  const rows = await sql<{ denomination: CurrencyCode }[]>`
+    select p.denomination from ledger.posting_instruction_batch k
+    join ledger.posting p on p.book_id = k.book_id and p.seq = k.seq and p.batch_id = k.batch_id
+    where k.book_id = ${BOOK} and k.batch_id = ${batchId}::uuid
+    order by p.ordinal, p.denomination limit 1`;
+  return rows[0]?.denomination;
 }
 
 function toChange(state: ClientTransactionState, effect: StoredEffect | null): ClientTransactionChange {
@@ -76,7 +89,7 @@ function toChange(state: ClientTransactionState, effect: StoredEffect | null): C
   // Without an effect: a movement, which authorised and settled its amount at once (PI-1).
   if (effect === null)
     return { ...NO_CHANGE, authorised: state.authorised, settled: state.settled, closedBy: "SETTLED" };
-  const amount = (text: string | undefined): Amount => amountFromNumeric(text ?? "0", denomination as CurrencyCode);
+  const amount = (text: string | undefined): Amount => amountFromNumeric(text ?? "0", denomination);
   return {
     authorised: amount(effect.authorised),
     adjusted: amount(effect.adjusted),

@@ -2,12 +2,19 @@ import { addMicros, formatInstant, type CurrencyCode, type Instant, type Uuid } 
 import { instantOrNull } from "./balances.js";
 import type { Sql } from "../connect-database.js";
 
+export type TransactionType =
+  "DEPOSIT" | "WITHDRAWAL" | "TRANSFER" | "CARD" | "FEE" | "INTEREST" | "REVERSAL" | "ADJUSTMENT" | "OTHER";
+
 /** One posting at address DEFAULT, phase COMMITTED, as the line of a statement. */
 export interface TransactionRow {
   readonly accountId: Uuid;
   readonly accountSeq: bigint;
   readonly batchId: Uuid;
   readonly instructionType: string;
+  /** What a statement calls it. */
+  readonly type: TransactionType;
+  /** It was taken back by another instruction (T-8). */
+  readonly isReversed: boolean;
   readonly side: "DEBIT" | "CREDIT";
   readonly tside: "ASSET" | "LIABILITY";
   readonly denomination: CurrencyCode;
@@ -24,7 +31,9 @@ export interface TransactionRow {
 
 /** What a list is narrowed by; undefined is "any". Amounts are decimal text, both ends of minAmount and maxAmount included. */
 export interface TransactionListFilter {
-  readonly instructionTypes?: readonly string[] | undefined;
+  readonly types?: readonly TransactionType[] | undefined;
+  /** true: only what was taken back; false: only what was not. */
+  readonly isReversed?: boolean | undefined;
   /** CREDIT: the account's own balance grew. */
   readonly direction?: "CREDIT" | "DEBIT" | undefined;
   /** T-6: each bound of each clock by its own name. */
@@ -46,9 +55,26 @@ export interface TransactionListFilter {
 
 const BOOK = 1;
 
+// A settlement is what a card does, or money that was expected and came. What a product books against income is named by its account.
+const shownType = (sql: Sql) => sql`
+  case when i.reverses_batch_id is not null then 'REVERSAL'
+    when i.type = 'INBOUND_HARD_SETTLEMENT' then 'DEPOSIT'
+    when i.type = 'OUTBOUND_HARD_SETTLEMENT' then 'WITHDRAWAL'
+    when i.type = 'TRANSFER' then 'TRANSFER'
+    when i.type = 'SETTLEMENT' then
+      case when (p.side = 'CREDIT') = (a.tside = 'LIABILITY') then 'DEPOSIT' else 'CARD' end
+    when other.name like 'FEE%' then 'FEE'
+    when other.name like 'INTEREST%' then 'INTEREST'
+    else 'OTHER' end`;
+
+const isReversed = (sql: Sql) => sql`
+  exists (select from ledger.posting_instruction r
+    where r.book_id = p.book_id and r.reverses_batch_id = p.batch_id and r.reverses_ordinal = p.ordinal)`;
+
 // The other leg stands under the same book-wide seq (index posting_by_seq) and the same instruction.
 const selectTransaction = (sql: Sql) => sql`
   select p.account_id as "accountId", p.account_seq as "accountSeq", p.batch_id as "batchId", i.type as "instructionType",
+    ${shownType(sql)} as type, ${isReversed(sql)} as "isReversed",
     p.side, a.tside, p.denomination, p.amount::text as amount, p.committed_after::text as "committedAfter",
     coalesce(i.details ->> 'reference', k.details ->> 'reference') as reference,
     p.value_at as "valueAt", p.booked_at as "bookedAt", other.account_id as "otherAccountId", other.name as "otherName"
@@ -114,9 +140,13 @@ function withinValues(sql: Sql, { valueGte, valueGt, valueLte, valueLt }: Transa
     ${valueLt === undefined ? sql`` : sql`and p.value_at < ${formatInstant(valueLt)}::timestamptz`}`;
 }
 
-function matching(sql: Sql, { instructionTypes, direction, minAmount, maxAmount }: TransactionListFilter) {
+function matching(
+  sql: Sql,
+  { types, isReversed: wantsReversed, direction, minAmount, maxAmount }: TransactionListFilter,
+) {
   return sql`
-    ${instructionTypes === undefined ? sql`` : sql`and i.type = any(${[...instructionTypes]}::text[])`}
+    ${types === undefined ? sql`` : sql`and (${shownType(sql)}) = any(${[...types]}::text[])`}
+    ${wantsReversed === undefined ? sql`` : sql`and (${isReversed(sql)}) = ${wantsReversed}::boolean`}
     ${direction === undefined ? sql`` : sql`and (case when (p.side = 'CREDIT') = (a.tside = 'LIABILITY') then 'CREDIT' else 'DEBIT' end) = ${direction}::text`}
     ${minAmount === undefined ? sql`` : sql`and p.amount >= ${minAmount}::numeric`}
     ${maxAmount === undefined ? sql`` : sql`and p.amount <= ${maxAmount}::numeric`}`;

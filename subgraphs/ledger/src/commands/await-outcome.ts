@@ -20,7 +20,15 @@ export interface CheckedRequest {
   readonly fingerprinted: Readonly<Record<string, unknown>>;
   readonly posting: Pick<
     PostingCommand,
-    "type" | "clientBatchId" | "valueAt" | "details" | "instructions" | "account" | "amount"
+    | "type"
+    | "clientBatchId"
+    | "valueAt"
+    | "details"
+    | "instructions"
+    | "reversal"
+    | "account"
+    | "amount"
+    | "permissions"
   >;
 }
 

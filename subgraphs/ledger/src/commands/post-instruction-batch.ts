@@ -1,41 +1,11 @@
 import { mayDo } from "@florin/auth";
-import {
-  assertInput,
-  formatInstant,
-  parseInstructedMoney,
-  RequestError,
-  type FieldFault,
-  type Instant,
-} from "@florin/kernel";
+import { assertInput, formatInstant, RequestError, type FieldFault, type Instant } from "@florin/kernel";
 import { signedInViewer } from "../access.js";
 import type { LedgerContext } from "../context.js";
 import type { OperationRecord, ProposedInstruction } from "../writer/command.js";
 import { performOperation } from "./await-outcome.js";
-import { checkKey, checkText, parseAccountId, parseDetails, parseWaitMs } from "./parse-input.js";
-
-type Money = { readonly amount: string; readonly currency: string };
-
-interface HardSettlementInput {
-  readonly targetAccountId: string;
-  readonly internalAccountId: string;
-  readonly amount: Money;
-  readonly clientTransactionId?: string | null | undefined;
-  readonly advice?: boolean | null | undefined;
-  readonly details?: unknown;
-}
-
-interface TransferInstructionInput {
-  readonly debtorAccountId: string;
-  readonly creditorAccountId: string;
-  readonly amount: Money;
-  readonly clientTransactionId?: string | null | undefined;
-}
-
-interface InstructionInput {
-  readonly inboundHardSettlement?: HardSettlementInput | null | undefined;
-  readonly outboundHardSettlement?: HardSettlementInput | null | undefined;
-  readonly transfer?: TransferInstructionInput | null | undefined;
-}
+import { checkKey, checkText, parseDetails, parseWaitMs } from "./parse-input.js";
+import { parseInstruction, type InstructionInput } from "./parse-instruction.js";
 
 export interface PostInstructionBatchInput {
   readonly clientBatchId?: string | null | undefined;
@@ -82,8 +52,15 @@ export async function postInstructionBatch(
       valueAt: input.valueAt ?? undefined,
       details,
       instructions,
+      permissions: permissionsOf(context),
     },
   });
+}
+
+/** Of the caller's scopes, those that let a batch do more than most may (T-2, RES-3, §2.3). */
+function permissionsOf(context: LedgerContext): readonly string[] | undefined {
+  const permissions = signedInViewer(context).scopes.filter((scope) => scope.startsWith("posting."));
+  return permissions.length === 0 ? undefined : permissions;
 }
 
 function isGiven<T>(value: T | null | undefined): value is T {
@@ -107,73 +84,4 @@ async function parseInstructions(
     inputs.map((input, index) => parseInstruction(context, input, `input.instructions.${index}`, faults)),
   );
   return parsed.filter((instruction) => instruction !== undefined);
-}
-
-async function parseInstruction(
-  context: LedgerContext,
-  input: InstructionInput,
-  path: string,
-  faults: FieldFault[],
-): Promise<ProposedInstruction | undefined> {
-  const { inboundHardSettlement: inbound, outboundHardSettlement: outbound, transfer } = input;
-  if ([inbound, outbound, transfer].filter(isGiven).length !== 1) {
-    faults.push({
-      path,
-      code: "ONE_OF",
-      message: "Set exactly one of inboundHardSettlement, outboundHardSettlement, transfer.",
-    });
-    return undefined;
-  }
-  if (isGiven(inbound))
-    return parseSettlement(context, "INBOUND_HARD_SETTLEMENT", inbound, `${path}.inboundHardSettlement`, faults);
-  if (isGiven(outbound))
-    return parseSettlement(context, "OUTBOUND_HARD_SETTLEMENT", outbound, `${path}.outboundHardSettlement`, faults);
-  return isGiven(transfer) ? parseTransfer(transfer, `${path}.transfer`, faults) : undefined;
-}
-
-async function parseSettlement(
-  context: LedgerContext,
-  type: "INBOUND_HARD_SETTLEMENT" | "OUTBOUND_HARD_SETTLEMENT",
-  input: HardSettlementInput,
-  path: string,
-  faults: FieldFault[],
-): Promise<ProposedInstruction | undefined> {
-  const money = parseInstructedMoney(input.amount, `${path}.amount`, faults);
-  checkText(input.clientTransactionId, `${path}.clientTransactionId`, faults);
-  const details = parseDetails(input.details, `${path}.details`, faults);
-  const internalId = parseAccountId(input.internalAccountId);
-  const internal = await context.readers.findAccount(internalId);
-  if (internal?.kind !== "INTERNAL")
-    faults.push({
-      path: `${path}.internalAccountId`,
-      code: "NOT_INTERNAL_ACCOUNT",
-      message: "Name an internal account, such as the one that internalAccount finds for CASH_IN and your currency.",
-    });
-  if (money === undefined) return undefined;
-  return {
-    type,
-    target: { accountId: parseAccountId(input.targetAccountId) },
-    counterparty: { accountId: internalId },
-    money,
-    clientTransactionId: input.clientTransactionId ?? undefined,
-    advice: input.advice ?? false,
-    details,
-  };
-}
-
-function parseTransfer(
-  input: TransferInstructionInput,
-  path: string,
-  faults: FieldFault[],
-): ProposedInstruction | undefined {
-  const money = parseInstructedMoney(input.amount, `${path}.amount`, faults);
-  checkText(input.clientTransactionId, `${path}.clientTransactionId`, faults);
-  if (money === undefined) return undefined;
-  return {
-    type: "TRANSFER",
-    target: { accountId: parseAccountId(input.debtorAccountId) },
-    counterparty: { accountId: parseAccountId(input.creditorAccountId) },
-    money,
-    clientTransactionId: input.clientTransactionId ?? undefined,
-  };
 }

@@ -1,34 +1,8 @@
-import {
-  amountFromNumeric,
-  formatId,
-  formatTransactionId,
-  notFound,
-  parseTransactionId,
-  type InstructionType,
-} from "@florin/kernel";
+import { amountFromNumeric, formatId, formatTransactionId, notFound, parseTransactionId } from "@florin/kernel";
 import { getReadableAccount } from "../access.js";
 import type { LedgerContext, TransactionRow } from "../context.js";
 import { toAccountReference } from "./account-reference.js";
 import { toMoney } from "./money.js";
-
-export type TransactionType = "DEPOSIT" | "WITHDRAWAL" | "TRANSFER" | "OTHER";
-
-/** What a statement calls each instruction; the rest of the enum comes with the instructions that need it. */
-export const transactionTypes: Readonly<Record<InstructionType, TransactionType>> = {
-  INBOUND_HARD_SETTLEMENT: "DEPOSIT",
-  OUTBOUND_HARD_SETTLEMENT: "WITHDRAWAL",
-  TRANSFER: "TRANSFER",
-  SETTLEMENT: "OTHER",
-  INBOUND_AUTHORISATION: "OTHER",
-  OUTBOUND_AUTHORISATION: "OTHER",
-  AUTHORISATION_ADJUSTMENT: "OTHER",
-  RELEASE: "OTHER",
-  CUSTOM_INSTRUCTION: "OTHER",
-};
-
-function isKnownInstruction(type: string): type is InstructionType {
-  return Object.hasOwn(transactionTypes, type);
-}
 
 async function resolveReference(reference: { readonly id: string }, context: LedgerContext): Promise<TransactionRow> {
   const key = parseTransactionId(reference.id);
@@ -50,14 +24,12 @@ export const Transaction = {
   __resolveReference: resolveReference,
   id: (row: TransactionRow) => formatTransactionId(row.accountId, row.accountSeq),
   account: (row: TransactionRow) => toAccountReference(row.accountId),
-  type: (row: TransactionRow): TransactionType =>
-    isKnownInstruction(row.instructionType) ? transactionTypes[row.instructionType] : "OTHER",
   /** In the account's own sense: CREDIT when its balance grew. */
   direction: (row: TransactionRow) => ((row.side === "CREDIT") === (row.tside === "LIABILITY") ? "CREDIT" : "DEBIT"),
   amount: (row: TransactionRow) => toMoney(amountFromNumeric(row.amount, row.denomination), row.denomination),
   balanceAfter: (row: TransactionRow) =>
     toMoney(amountFromNumeric(row.committedAfter, row.denomination), row.denomination),
-  status: () => "POSTED",
+  status: (row: TransactionRow) => (row.isReversed ? "REVERSED" : "POSTED"),
   description: (row: TransactionRow) => row.reference,
   counterparty: counterpartyOf,
   batchId: (row: TransactionRow) => formatId("batch", row.batchId),

@@ -3,11 +3,13 @@ import { AccountBalance } from "./AccountBalance.js";
 import { bookTransfer } from "./Mutation/bookTransfer.js";
 import { deposit } from "./Mutation/deposit.js";
 import { postInstructionBatch } from "./Mutation/postInstructionBatch.js";
+import { reverse } from "./Mutation/reverse.js";
 import { withdraw } from "./Mutation/withdraw.js";
 import { Operation } from "./Operation.js";
 import { Posting, PostingInstruction, PostingInstructionBatch } from "./PostingInstructionBatch.js";
 import { Product, ProductVersion } from "./Product.js";
 import { balances } from "./Query/balances.js";
+import { clientTransaction } from "./Query/clientTransaction.js";
 import { explainBalance } from "./Query/explainBalance.js";
 import { internalAccount } from "./Query/internalAccount.js";
 import { operation, operationByKey } from "./Query/operation.js";
@@ -23,13 +25,14 @@ export const resolvers = {
     operationByKey,
     balances,
     postingInstructionBatch,
+    clientTransaction,
     product,
     products,
     internalAccount,
     trialBalance,
     explainBalance,
   },
-  Mutation: { deposit, withdraw, bookTransfer, postInstructionBatch },
+  Mutation: { deposit, withdraw, bookTransfer, postInstructionBatch, reverse },
   Account,
   AccountBalance,
   Operation,

@@ -1,7 +1,6 @@
 import { parsePageArguments, toConnection, type Connection } from "@florin/graph";
 import { assertInput, RequestError, type Instant, type Uuid } from "@florin/kernel";
 import type { LedgerAccount, LedgerContext, TransactionListFilter, TransactionRow } from "../context.js";
-import { transactionTypes } from "./Transaction.js";
 
 /**
  * A statement, newest first, by keyset: the cursor is the account and the account_seq of a row, sealed. New postings come in front,
@@ -14,7 +13,7 @@ export interface TransactionListArguments {
 }
 
 interface TransactionFilterInput {
-  readonly types?: readonly string[] | null | undefined;
+  readonly types?: readonly TransactionRow["type"][] | null | undefined;
   readonly direction?: "CREDIT" | "DEBIT" | null | undefined;
   readonly status?: "PENDING" | "POSTED" | "REVERSED" | null | undefined;
   readonly valueGte?: Instant | null | undefined;
@@ -42,15 +41,15 @@ export async function listTransactionConnection(
 ): Promise<Connection<TransactionRow>> {
   const page = parsePageArguments(args);
   const beforeSeq = page.after === undefined ? undefined : openCursor(context, account.accountId, page.after);
-  // Nothing pends and nothing is reversed before holds and reversals exist.
-  const isEmpty = (args.filter?.status ?? "POSTED") !== "POSTED";
-  const rows = isEmpty
-    ? []
-    : await context.readers.listTransactions(
-        account.accountId,
-        { beforeSeq, limit: page.first + 1 },
-        toRowFilter(args.filter ?? {}),
-      );
+  // Lines of a statement are committed: what pends is a client transaction.
+  const rows =
+    args.filter?.status === "PENDING"
+      ? []
+      : await context.readers.listTransactions(
+          account.accountId,
+          { beforeSeq, limit: page.first + 1 },
+          toRowFilter(args.filter ?? {}),
+        );
   return toConnection(rows, page, (row) =>
     context.sealer.seal(CURSOR_KIND, `${account.accountId}/${row.accountSeq.toString()}`),
   );
@@ -71,13 +70,10 @@ function openCursor(context: LedgerContext, accountId: Uuid, cursor: string): bi
 }
 
 function toRowFilter(filter: TransactionFilterInput): TransactionListFilter {
-  const types = filter.types ?? undefined;
-  const given = types?.flatMap((type) =>
-    Object.entries(transactionTypes).flatMap(([instruction, shown]) => (shown === type ? [instruction] : [])),
-  );
   assertAmountRange(filter);
   return {
-    instructionTypes: given,
+    types: filter.types ?? undefined,
+    isReversed: toIsReversed(filter.status),
     direction: filter.direction ?? undefined,
     valueGte: filter.valueGte ?? undefined,
     valueGt: filter.valueGt ?? undefined,
@@ -94,6 +90,10 @@ function toRowFilter(filter: TransactionFilterInput): TransactionListFilter {
     minAmount: filter.minAmount ?? undefined,
     maxAmount: filter.maxAmount ?? undefined,
   };
+}
+
+function toIsReversed(status: TransactionFilterInput["status"]): boolean | undefined {
+  return status === null || status === undefined ? undefined : status === "REVERSED";
 }
 
 function assertAmountRange(filter: TransactionFilterInput): void {

@@ -150,7 +150,7 @@ export function addOperationEvent(draft: CommitDraft, operation: NewOperation, c
     payload: {
       operationId: key,
       type,
-      batchId: formatId("batch", batchId),
+      batchId: batchId === undefined ? undefined : formatId("batch", batchId),
       accountId: accountId === undefined ? undefined : formatId("account", accountId),
       code: rejection?.code,
       message: rejection?.message,
