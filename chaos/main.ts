@@ -5,6 +5,7 @@ import { startTestCluster } from "@florin/testkit";
 import { runBank } from "./bank.js";
 import { runFailover } from "./failover.js";
 import { runFaultPoints } from "./fault-points.js";
+import { runHolds } from "./holds.js";
 import { runListAppend } from "./list-append.js";
 import { runRedisLoss } from "./redis-loss.js";
 import { formatReport } from "./report-table.js";
@@ -37,6 +38,10 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   bank: {
     shows: "every read of all accounts adds up, whatever dies meanwhile",
     ...{ rounds: "reads", long: 100_000, run: runBank },
+  },
+  holds: {
+    shows: "what many clients do to one hold has one legal outcome, whatever dies meanwhile",
+    ...{ rounds: "operations", long: 50_000, run: runHolds },
   },
   "list-append": {
     shows: "the public graph is strictly serializable, whatever dies meanwhile",

@@ -24,6 +24,10 @@ export interface WorkloadBench {
   readonly postgres: TcpProxy;
   readonly leaseMs: number;
   readonly client: PatientClient;
+  /** For controls: asks again under a new idempotency key, as if it knew of none. */
+  readonly forgetful: PatientClient;
+  /** Past the proxy, for oracles. */
+  readonly databaseUrl: string;
   /** Of the person who owns the accounts. */
   owner(): Promise<string>;
   auditor(): Promise<string>;
@@ -80,7 +84,8 @@ function toBench(
   cluster: FlorinCluster,
   stop: () => Promise<void>,
 ): WorkloadBench {
-  const client = createPatientClient(cluster.gateways.map(({ url }) => url));
+  const urls = cluster.gateways.map(({ url }) => url);
+  const client = createPatientClient(urls);
   const email = `owner-${randomUUID()}@example.test`;
   const registered = register(client, email);
   registered.catch(() => undefined); // told to whoever asks for the owner
@@ -94,6 +99,8 @@ function toBench(
     postgres: proxy,
     leaseMs: LEASE_MS,
     client,
+    forgetful: createPatientClient(urls, underAnotherKey),
+    databaseUrl: database.url,
     owner,
     auditor: renewed(() => signIn(client, "auditor@florin.test", "florin-demo-1")),
     openAccounts: (count) => openAccounts(client, owner, count),
@@ -102,6 +109,11 @@ function toBench(
     unexpected: () => listUnexpected(client, cluster),
     stop,
   };
+}
+
+function underAnotherKey(variables: unknown): unknown {
+  const { input } = variables as { readonly input: { readonly idempotencyKey: string } };
+  return { input: { ...input, idempotencyKey: `${input.idempotencyKey}-again-${randomUUID()}` } };
 }
 
 /** With what the parts wrote about it: an answer INTERNAL says nothing to a client. */

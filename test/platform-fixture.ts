@@ -47,6 +47,7 @@ async function startStandalone(databaseUrl: string): Promise<RunningForm> {
     databaseUrl,
     isDemo: true,
     isProduction: false,
+    haltsOnViolation: true,
     logLevel: "warn",
     drainMs: 0,
   });
