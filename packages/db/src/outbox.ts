@@ -1,6 +1,7 @@
 import { formatInstant, type Area, type EventEnvelope, type NewEvent } from "@florin/kernel";
 import type { Database, JsonValue, Transaction } from "./connect-database.js";
 import { toEnvelope, type OutboxRow } from "./event-rows.js";
+import { postedEventsHead, readPostedEvents } from "./ledger/posted-events.js";
 
 /**
  * The outbox: what an area tells the world, written in the transaction that makes it true.
@@ -59,16 +60,35 @@ export interface OutboxStore {
 }
 
 const MAX_READ = 1_000;
+const DISTANT_POSITION = 2n ** 63n - 1n;
 
 export function createOutboxStore(database: Database, area: Area): OutboxStore {
   const { sql } = database;
   const outbox = sql(`${area}.outbox`);
   const outboxHead = sql(`${area}.outbox_head`);
-  const read = async (after: bigint, limit: number): Promise<readonly EventEnvelope[]> => {
+  const readRows = async (after: bigint, upTo: bigint, limit: number): Promise<readonly EventEnvelope[]> => {
     const rows = await sql<OutboxRow[]>`
       select event_id, position, key, type, schema_version, occurred_at, correlation_id, causation_id, change_id, audience, payload
-      from ${outbox} where position > ${after} order by position limit ${Math.min(limit, MAX_READ)}`;
+      from ${outbox} where position > ${after} and position <= ${upTo} order by position limit ${limit}`;
     return rows.map((row) => toEnvelope(area, row));
+  };
+  const head = async (): Promise<bigint> => {
+    const [row] = await sql<{ head: bigint }[]>`select coalesce(max(position), 0) as head from ${outbox}`;
+    const stored = row?.head ?? 0n;
+    const derived = area === "ledger" ? await postedEventsHead(sql) : 0n;
+    return stored > derived ? stored : derived;
+  };
+  /** Of the ledger most events are rows of its book, read again; up to the head, which was read first, both kinds are all there. */
+  const read = async (after: bigint, limit: number): Promise<readonly EventEnvelope[]> => {
+    const most = Math.min(limit, MAX_READ);
+    if (area !== "ledger") return await readRows(after, DISTANT_POSITION, most);
+    const upTo = await head();
+    if (upTo <= after) return [];
+    const [stored, derived] = await Promise.all([
+      readRows(after, upTo, most),
+      readPostedEvents(sql, after, upTo, most),
+    ]);
+    return mergeByPosition(stored, derived, most);
   };
   return {
     stream: area,
@@ -79,10 +99,7 @@ export function createOutboxStore(database: Database, area: Area): OutboxStore {
     },
     read,
     range: read,
-    head: async () => {
-      const [row] = await sql<{ head: bigint }[]>`select coalesce(max(position), 0) as head from ${outbox}`;
-      return row?.head ?? 0n;
-    },
+    head,
     loadDelivered: async () => {
       const [row] = await sql<{ delivered: bigint }[]>`select delivered from ${outboxHead}`;
       return row?.delivered ?? 0n;
@@ -91,6 +108,17 @@ export function createOutboxStore(database: Database, area: Area): OutboxStore {
       await sql`update ${outboxHead} set delivered = ${position} where delivered < ${position}`;
     },
   };
+}
+
+/** Of each list the first `limit` after the same position: beyond the end of one that is full, the other may have holes. */
+function mergeByPosition(
+  stored: readonly EventEnvelope[],
+  derived: readonly EventEnvelope[],
+  limit: number,
+): readonly EventEnvelope[] {
+  if (derived.length === 0) return stored;
+  if (stored.length === 0) return derived.slice(0, limit);
+  return [...stored, ...derived].sort((a, b) => Number(a.position - b.position)).slice(0, limit);
 }
 
 async function numberReadyRows(tx: Transaction, area: Area, limit: number): Promise<number> {

@@ -186,6 +186,10 @@ const damages: readonly (readonly [sentence: string, damage: string])[] = [
   ],
   ["no event tells of an operation", "delete from ledger.operation where idempotency_key = 'k5'"],
   ["STR-3 a batch told each account", "update ledger.outbox set type = 'x' where position = 7"],
+  [
+    "a batch that tells by its own rows",
+    "update ledger.posting_instruction_batch set operation_id = gen_random_uuid(), outbox_position = 30 where seq = 1",
+  ],
   ["STR-3 a batch told each account", "update ledger.outbox set change_id = 'op_x' where position = 7"],
   ["every customer account was told of", "update ledger.outbox set type = 'x' where position = 1"],
   ["every customer account was told of", `delete from ledger.account where account_id = '${CLOSED}'`],

@@ -31,6 +31,22 @@ const lastNumbered: Readonly<Record<Area, string>> = {
   ledger: "select outbox_position from ledger.head",
 };
 
+/** How many events each batch tells by its own rows (ledger/posted-events.ts), and up to which position. */
+const toldByRows = (after: string) => `
+  select k.outbox_position, least(k.outbox_position - (${after}), count(distinct p.account_id) + 1) as n
+  from ledger.posting_instruction_batch k join ledger.posting p on p.book_id = k.book_id and p.seq = k.seq
+  where k.outbox_position > (${after}) group by k.book_id, k.seq, k.outbox_position`;
+
+/** Positions after one that are taken: the last and how many. */
+const taken: Readonly<Record<Area, (after: string) => string>> = {
+  accounts: (after) => `
+    select coalesce(max(position), ${after}) as last, count(*) as n from accounts.outbox where position > ${after}`,
+  ledger: (after) => `
+    select coalesce(max(last), ${after}) as last, sum(n) as n from (
+      select max(position) as last, count(*) as n from ledger.outbox where position > ${after}
+      union all select max(outbox_position), coalesce(sum(n), 0) from (${toldByRows(after)}) told) both_kinds`,
+};
+
 /** I7 of one area: its outbox. */
 function outboxRules(area: Area): readonly Invariant[] {
   return [
@@ -41,7 +57,7 @@ function outboxRules(area: Area): readonly Invariant[] {
       holds: "always",
       sql: ({ position }) => `
         select '${area}' as who, concat('given ', given, ', last ', last, ', count ', n, ' after ', ${position}) as what
-        from (select coalesce(max(position), ${position}) as last, count(*) as n from ${area}.outbox where position > ${position}) o,
+        from (${taken[area](String(position))}) o,
           (${lastNumbered[area]}) g (given)
         where last <> n + ${position} or last <> given`,
     },
@@ -203,7 +219,22 @@ const ledgerEventRules: readonly Invariant[] = [
     sql: () => `
       select o.operation_id::text as who, concat(o.status, ', told ', coalesce(e.type, 'nowhere')) as what
       from ledger.operation o left join ledger.outbox e on e.event_id = florin.derived_id('answer', o.operation_id::text)
-      where e.type is distinct from case o.status when 'COMPLETED' then 'operation.completed' else 'operation.rejected' end`,
+      left join ledger.posting_instruction_batch k
+        on k.book_id = o.book_id and k.batch_id = o.batch_id and k.operation_id = o.operation_id and k.status = 'ACCEPTED'
+      where case when k.outbox_position is not null and e.type is null then 'operation.completed' else e.type end
+        is distinct from case o.status when 'COMPLETED' then 'operation.completed' else 'operation.rejected' end`,
+  },
+  {
+    id: "I8",
+    sentence: "a batch that tells by its own rows is its operation's, and the only one to tell of it",
+    areas: ["ledger"],
+    holds: "always",
+    isWhole: true,
+    sql: () => `
+      select k.batch_id::text as who, concat('operation ', k.operation_id, ', whose batch is ', coalesce(o.batch_id::text, 'nowhere')) as what
+      from ledger.posting_instruction_batch k left join ledger.operation o on o.operation_id = k.operation_id
+      where k.outbox_position is not null
+        and (o.batch_id is distinct from k.batch_id or o.status <> 'COMPLETED' or k.status <> 'ACCEPTED')`,
   },
   {
     id: "I8",
@@ -226,7 +257,9 @@ const ledgerEventRules: readonly Invariant[] = [
     sql: () => `
       select coalesce(p.change_id, e.change_id) as who, concat('touched ', coalesce(p.n, 0), ', told ', coalesce(e.n, 0)) as what
       from (select florin.border_id('op', o.operation_id) as change_id, count(distinct p.account_id) as n
-            from ledger.operation o join ledger.posting p using (book_id, batch_id) group by o.operation_id) p
+            from ledger.operation o join ledger.posting p using (book_id, batch_id)
+            join ledger.posting_instruction_batch k using (book_id, batch_id)
+            where k.outbox_position is null group by o.operation_id) p
       full join (select change_id, count(distinct key) as n, count(*) as events from ledger.outbox
                  where type = 'account.posted' group by change_id) e using (change_id)
       where p.n is distinct from e.n or e.events is distinct from e.n`,
@@ -263,9 +296,14 @@ const ledgerEventRules: readonly Invariant[] = [
     holds: "always",
     sql: ({ position }) => `
       select key as who, concat('position ', position, ' tells of ', account_seq, ' after ', before) as what from (
-        select key, position, (payload->>'accountSeq')::bigint as account_seq,
-          lag((payload->>'accountSeq')::bigint) over (partition by key order by position) as before
-        from ledger.outbox where type = 'account.posted' and position > ${position}) told
+        select key, position, account_seq, lag(account_seq) over (partition by key order by position) as before
+        from (
+          select key, position, (payload->>'accountSeq')::bigint as account_seq
+          from ledger.outbox where type = 'account.posted' and position > ${position}
+          union all
+          select florin.border_id('acct', p.account_id), k.outbox_position, max(p.account_seq)
+          from ledger.posting_instruction_batch k join ledger.posting p on p.book_id = k.book_id and p.seq = k.seq
+          where k.outbox_position > ${position} group by p.account_id, k.outbox_position) both_kinds) told
       where account_seq <= before`,
   },
 ];
