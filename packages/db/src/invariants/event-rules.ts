@@ -208,7 +208,10 @@ const ledgerEventRules: readonly Invariant[] = [
       select b.batch_id::text, concat(b.status, ' without postings') from ledger.posting_instruction_batch b
       left join lateral (
         select true as is_there from ledger.posting found where found.book_id = b.book_id and found.seq = b.seq limit 1) p on true
-      where b.seq > ${seq} and b.status = 'ACCEPTED' and p.is_there is null`,
+      where b.seq > ${seq} and b.status = 'ACCEPTED' and p.is_there is null
+        -- CT-4: a release of nothing has none
+        and coalesce((select bool_or(i.type <> 'RELEASE') from ledger.posting_instruction i
+                      where i.book_id = b.book_id and i.batch_id = b.batch_id), true)`,
   },
   {
     id: "I8",
