@@ -23,7 +23,7 @@ export const PGBENCH_CLIENTS = 16;
 const execute = promisify(execFile);
 
 export async function preparePgbench(url: string, options: { readonly scale: number; readonly pgbench: string }) {
-  const program = options.pgbench === "" ? findPgbench() : options.pgbench;
+  const program = findPgbench(options.pgbench);
   const { hostname, port, username, password, pathname } = new URL(url);
   const database = pathname.slice(1);
   const address = ["-h", hostname, "-p", port, "-U", decodeURIComponent(username)];
@@ -84,16 +84,16 @@ async function findFaults(url: string, counted: number): Promise<readonly string
   }
 }
 
-/** The newest one. The binaries that Florin brings have none. */
-function findPgbench(): string {
+/** The one that was named, or else the newest. The binaries that Florin brings have none. */
+function findPgbench(named: string): string {
   const packaged = listFolder("/usr/lib/postgresql")
     .sort((a, b) => Number(b) - Number(a))
     .map((version) => `/usr/lib/postgresql/${version}/bin/pgbench`);
-  const places = [...packaged, "/usr/local/pgsql/bin/pgbench", "/opt/homebrew/bin/pgbench", "/usr/local/bin/pgbench"];
-  const found = [...places, "/usr/bin/pgbench"].find(isProgram);
+  const elsewhere = ["/usr/local/pgsql", "/opt/homebrew", "/usr/local", "/usr"].map((place) => `${place}/bin/pgbench`);
+  const found = (named === "" ? [...packaged, ...elsewhere] : [named]).find(isProgram);
   if (found !== undefined) return found;
   throw new MissingTool(
-    "There is no pgbench here. Debian and Ubuntu: apt-get install postgresql-contrib (or postgresql-15); macOS: brew install postgresql. " +
+    `There is no pgbench ${named === "" ? "here" : `at ${named}`}. Debian and Ubuntu: apt-get install postgresql-contrib (or postgresql-15); macOS: brew install postgresql. ` +
       "Elsewhere name it: --pgbench /path/to/pgbench. Or leave the yardstick out: --series single,engine,…",
   );
 }
