@@ -17,18 +17,26 @@ export interface FreeText {
 /** Long enough that nobody tries all salts for a short text. */
 export const SALT_BYTES = 16;
 
-export function hasFreeText({ batch, instructions, proposed }: FreeText): boolean {
+/** JSON's null says nothing, as if it were absent. */
+export function hasFreeText(text: FreeText): boolean {
+  const { batch, instructions, proposed } = saidIn(text);
   return batch !== undefined || instructions.length > 0 || proposed !== undefined;
 }
 
 /** SHA-256 over the salt and the canonical JSON of the text, lower-case hex: `detailsDigest` of a batch record. */
-export function digestOfFreeText(salt: Uint8Array, { batch, instructions, proposed }: FreeText): string {
+export function digestOfFreeText(salt: Uint8Array, freeText: FreeText): string {
   if (salt.length < SALT_BYTES) throw new RangeError(`A salt has at least ${SALT_BYTES} bytes, not ${salt.length}.`);
+  const { batch, instructions, proposed } = saidIn(freeText);
   const ordered = [...instructions].sort((a, b) => a.ordinal - b.ordinal);
-  const text = canonicalJson({
-    batch,
-    instructions: ordered.map(({ ordinal, details }) => [ordinal, details]),
-    proposed,
-  });
+  const pairs = ordered.map(({ ordinal, details }): AuditJson => [ordinal, details]);
+  const text = canonicalJson({ batch, instructions: pairs, proposed });
   return createHash("sha256").update(salt).update(text, "utf8").digest("hex");
+}
+
+function saidIn({ batch, instructions, proposed }: FreeText): FreeText {
+  return {
+    batch: batch ?? undefined,
+    instructions: instructions.filter(({ details }) => details !== null),
+    proposed: proposed ?? undefined,
+  };
 }

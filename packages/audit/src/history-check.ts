@@ -20,8 +20,6 @@ export interface AuditEntry {
   readonly link: Uint8Array | undefined;
   /** What the client wrote freely, when it is shown. */
   readonly freeText?: { readonly salt: Uint8Array; readonly text: FreeText } | undefined;
-  /** What the reader met beside the record that belongs to no record, in words. */
-  readonly strays?: readonly string[] | undefined;
 }
 
 export interface HistoryFinding {
@@ -59,6 +57,8 @@ export interface HistoryCheck {
   add(entry: AuditEntry, text?: string): void;
   /** A record could not be read at all. `seq`: of the record that should stand there. */
   addUnreadable(what: string): void;
+  /** The reader met something at this place that belongs to no record. */
+  addStray(seq: string, what: string): void;
   finish(): HistoryReport;
 }
 
@@ -102,11 +102,10 @@ class HistoryWalk implements HistoryCheck {
   }
 
   add(entry: AuditEntry, text = recordText(entry.record)): void {
-    const { record, strays = [] } = entry;
+    const { record } = entry;
     this.#records++;
     const seq = this.#checkPlace(record);
     this.#checkLink(seq, entry, text);
-    for (const stray of strays) this.#find(seq, "INV-4", stray);
     if (isBatchRecord(record)) {
       this.#checkFreeText(seq, record, entry);
       for (const what of this.#fold.add(record)) this.#findNamed(seq, what);
@@ -121,6 +120,10 @@ class HistoryWalk implements HistoryCheck {
     this.#lastSeq = seq;
     this.#link = undefined;
     this.#isTreeWhole = false;
+  }
+
+  addStray(seq: string, what: string): void {
+    this.#find(seq, "INV-4", what);
   }
 
   finish(): HistoryReport {

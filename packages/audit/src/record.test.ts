@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { canonicalJson, type AuditJson } from "./canonical-json.js";
 import { GENESIS, linkOf } from "./chain.js";
-import { digestOfFreeText } from "./free-text.js";
+import { digestOfFreeText, hasFreeText } from "./free-text.js";
 import { recordText, type AuditRecord, type BatchRecord, type PostingPart } from "./record.js";
 import { anyBatchRecord, anyJson, anyResourceRecord } from "../test/any-record.js";
 
@@ -62,14 +62,16 @@ function slowText(record: AuditRecord): string {
         : Number(BigInt(a.accountSeq) - BigInt(b.accountSeq)));
   const parts = inOrder(record, members.batch)
     .set("rejections", sorted(record.rejections))
-    .set("remarks", sorted(record.remarks))
+    .set("remarks", sorted(record.remarks ?? undefined))
     .set("operation", record.operation && inOrder(record.operation, members.operation))
     .set(
       "instructions",
       [...record.instructions]
         .sort((a, b) => a.ordinal - b.ordinal)
         .map((one) =>
-          inOrder(one, members.instruction).set("terms", sorted(one.terms)).set("effect", sorted(one.effect)),
+          inOrder(one, members.instruction)
+            .set("terms", sorted(one.terms ?? undefined))
+            .set("effect", sorted(one.effect ?? undefined)),
         ),
     )
     .set("postings", [...record.postings].sort(order).map(posting));
@@ -140,9 +142,13 @@ test("AUD-4: the digest of free text depends on every part of it, and on the sal
     digestOfFreeText(salt, { ...text, batch: { note: "Rent" } }),
     digestOfFreeText(salt, { ...text, instructions: [{ ordinal: 0, details: "b" }] }),
     digestOfFreeText(salt, { ...text, instructions: [] }),
-    digestOfFreeText(salt, { ...text, proposed: null }),
+    digestOfFreeText(salt, { ...text, proposed: [null] }),
   ];
   expect(new Set(digests).size).toBe(digests.length);
+  const silent = { batch: null, instructions: [{ ordinal: 0, details: null }], proposed: null };
+  expect(hasFreeText(silent)).toBe(false);
+  expect(hasFreeText(text)).toBe(true);
+  expect(digestOfFreeText(salt, silent)).toBe(digestOfFreeText(salt, { instructions: [] }));
   expect(() => digestOfFreeText(new Uint8Array(8), text)).toThrow("A salt has at least 16 bytes");
 });
 

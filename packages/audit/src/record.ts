@@ -132,7 +132,7 @@ function batchText(r: BatchRecord): string {
   if (r.emittedBy !== undefined) text += `,"emittedBy":"${r.emittedBy}"`;
   if (r.cascadeDepth !== undefined) text += `,"cascadeDepth":${r.cascadeDepth}`;
   text += `,"status":${quote(r.status)},"valueAt":"${r.valueAt}","bookedAt":"${r.bookedAt}","rejections":${canonicalJson(r.rejections)}`;
-  if (r.remarks !== undefined) text += `,"remarks":${canonicalJson(r.remarks)}`;
+  if (isSaid(r.remarks)) text += `,"remarks":${canonicalJson(r.remarks)}`;
   if (r.detailsDigest !== undefined) text += `,"detailsDigest":"${r.detailsDigest}"`;
   if (r.operation !== undefined) text += `,"operation":${operationText(r.operation)}`;
   text += ',"instructions":[';
@@ -160,8 +160,8 @@ function instructionText(i: InstructionPart): string {
   let text = `{"ordinal":${i.ordinal},"type":${quote(i.type)}`;
   if (i.clientId !== undefined) text += `,"clientId":${quote(i.clientId)}`;
   text += `,"clientTransactionId":${quote(i.clientTransactionId)}`;
-  if (i.terms !== undefined) text += `,"terms":${canonicalJson(i.terms)}`;
-  if (i.effect !== undefined) text += `,"effect":${canonicalJson(i.effect)}`;
+  if (isSaid(i.terms)) text += `,"terms":${canonicalJson(i.terms)}`;
+  if (isSaid(i.effect)) text += `,"effect":${canonicalJson(i.effect)}`;
   if (i.reversesBatchId !== undefined) text += `,"reversesBatchId":"${i.reversesBatchId}"`;
   if (i.reversesOrdinal !== undefined) text += `,"reversesOrdinal":${i.reversesOrdinal}`;
   return `${text}}`;
@@ -177,6 +177,11 @@ function postingText(p: PostingPart, batch: BatchRecord): string {
   if (p.valueAt !== batch.valueAt) text += `,"valueAt":"${p.valueAt}"`;
   if (p.bookedAt !== batch.bookedAt) text += `,"bookedAt":"${p.bookedAt}"`;
   return `${text},"committedAfter":"${p.committedAfter}","pendingInAfter":"${p.pendingInAfter}","pendingOutAfter":"${p.pendingOutAfter}"}`;
+}
+
+/** A `jsonb` column that holds JSON's null reads as one that holds nothing. */
+function isSaid(value: AuditJson | undefined): value is AuditJson {
+  return value !== undefined && value !== null;
 }
 
 function byOrdinal(a: InstructionPart, b: InstructionPart): number {

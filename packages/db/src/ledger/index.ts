@@ -21,3 +21,5 @@ export * from "./hook-progress.js";
 export * from "./hook-triggers.js";
 export * from "./terms-writes.js";
 export * from "./hook-data.js";
+export * from "./audit-checkpoints.js";
+export * from "./audit-records.js";
