@@ -18,6 +18,7 @@ export const idPrefixes = {
   partner: "ptr",
   event: "evt",
   command: "cmd",
+  restriction: "rst",
 } as const;
 export type IdKind = keyof typeof idPrefixes;
 

@@ -64,6 +64,13 @@ export const refusalMessages = {
   CURRENCY_NOT_OFFERED: "The product is not offered in this currency. Choose another currency or product.",
   PARAMETER_INVALID: "A parameter does not fit the product. Correct the parameter that is named.",
   CONVERSION_INVALID: "The account cannot be moved to this version. Choose a version of the same product.",
+  RESTRICTION_UNKNOWN: "There is no such restriction. Define it first, or check its id.",
+  RESTRICTION_INVALID: "This is no restriction that can hold. Correct the rule that is named.",
+  RESTRICTION_ENDED: "The restriction has ended already. Nothing is left to lift.",
+  WINDOW_INVALID: "The time ends before it begins. Send an end that lies after the beginning, or none.",
+  PERIOD_INVALID: "This period cannot be closed. Send a time that has passed and lies after the last close.",
+  PRODUCT_VERSION_EXISTS: "This version of the product is there already. Upload the changed product as a new version.",
+  FAILURE_UNKNOWN: "There is no such failure that is still open. Read the open failures again.",
   CLIENT_TRANSACTION_OPEN:
     "The account has an authorisation that is open. Settle or release it, then close the account.",
   BALANCE_NOT_ZERO:

@@ -198,13 +198,13 @@ create table ledger.hook_cursor (
 );
 insert into ledger.hook_cursor select book_id, seq from ledger.head;
 
--- What waits for a hook beside postings: a changed parameter, a closing. Deleted with the effect.
+-- What waits for a hook beside the cursor: a changed parameter, or an account's batches that are shown again. Deleted after the effect.
 create table ledger.hook_task (
   book_id smallint not null references ledger.book,
   execution_id text not null,
   seq bigint not null,
   account_id uuid not null,
-  hook text not null check (hook in ('postParameterChange', 'deactivation')),
+  hook text not null check (hook in ('postParameterChange', 'postPosting')),
   effective_at timestamptz not null,
   payload jsonb not null,
   primary key (book_id, execution_id)
@@ -221,12 +221,12 @@ create table ledger.post_processing_failure (
   seq bigint not null,
   code text not null,
   reason text not null,
-  attempts smallint not null check (attempts > 0),
+  -- Of the execution; above 1 when an operator had it run again.
+  attempt smallint not null check (attempt > 0),
   failed_at timestamptz not null,
-  retry_requested_at timestamptz,
   resolved_at timestamptz,
   resolution text check (resolution in ('RETRIED', 'SKIPPED')),
-  primary key (book_id, execution_id),
+  primary key (book_id, execution_id, attempt),
   check ((resolved_at is null) = (resolution is null))
 );
 create unique index post_processing_failure_open on ledger.post_processing_failure (book_id, account_id) where resolved_at is null;
@@ -252,6 +252,7 @@ create table ledger.conversion_result (
   book_id smallint not null,
   conversion_id uuid not null,
   account_id uuid not null,
+  -- Absent: it was converted.
   rejection_code text,
   rejection_message text,
   primary key (book_id, conversion_id, account_id),
@@ -284,6 +285,6 @@ grant select on ledger.processing_group, ledger.internal_address_scale to florin
 grant select, update on ledger.hook_cursor to florin_ledger;
 grant select, insert, delete on ledger.hook_task to florin_ledger;
 grant select, insert on ledger.post_processing_failure, ledger.conversion to florin_ledger;
-grant update (retry_requested_at, resolved_at, resolution, attempts, code, reason) on ledger.post_processing_failure to florin_ledger;
+grant update (resolved_at, resolution) on ledger.post_processing_failure to florin_ledger;
 grant update (after_account_id, finished_at) on ledger.conversion to florin_ledger;
 grant update (product_version_id, parameters) on ledger.account to florin_ledger;

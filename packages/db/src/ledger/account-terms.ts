@@ -1,5 +1,7 @@
 import {
   amountFromNumeric,
+  parseCurrency,
+  parseId,
   parseInstant,
   type AddressScale,
   type AccountState,
@@ -142,6 +144,53 @@ function toGuards(facts: Facts, denomination: CurrencyCode): KernelGuards {
   return { minAvailable: amount("min_available"), maxCommitted: amount("max_committed") };
 }
 
+/** An account that is to be opened: by whom and with which product, by its id (`prod_…`) or code. */
+export interface Opening {
+  readonly accountId: Uuid;
+  readonly owners: readonly string[];
+  readonly product: string;
+  readonly currency: string;
+}
+
+/**
+ * What is said already of accounts that are not there yet: restrictions of their owners (RES-1), and their product's template. The period that is
+ * closed lies before they open.
+ */
+export async function findOpeningTerms(
+  sql: Sql | Transaction,
+  bookId: number,
+  openings: readonly Opening[],
+): Promise<ReadonlyMap<Uuid, AccountTerms>> {
+  if (openings.length === 0) return new Map();
+  const owners = openings.flatMap(({ accountId, owners }) => owners.map((owner) => ({ accountId, owner })));
+  const rows = await sql<Omit<TermRow, "denomination">[]>`
+    select o.account_id as "accountId", 'restriction' as kind, r.seq,
+      to_jsonb(r) || jsonb_build_object('rules', d.rules, 'lifted_at', l.lifted_at) as facts
+    from unnest(${owners.map((one) => one.accountId)}::uuid[], ${owners.map((one) => one.owner)}::text[]) as o (account_id, principal)
+    join ledger.restriction r on r.book_id = ${bookId} and r.customer = o.principal
+    join ledger.restriction_definition d on d.book_id = r.book_id and d.code = r.code and d.version = r.version
+    left join ledger.restriction_lift l on l.book_id = r.book_id and l.restriction_id = r.restriction_id
+    union all
+    select w.account_id, 'template', t.seq, to_jsonb(t)
+    from unnest(${openings.map((one) => one.accountId)}::uuid[], ${openings.map((one) => parseId("product", one.product) ?? null)}::uuid[],
+      ${openings.map((one) => one.product)}::text[]) as w (account_id, product_id, code)
+    join ledger.product p on p.product_id = w.product_id or p.code = w.code
+    cross join lateral (select v.product_version_id from ledger.product_version v where v.product_id = p.product_id
+      order by v.created_at desc, v.library_order desc, v.product_version_id desc limit 1) v
+    join ledger.template_parameter t on t.book_id = ${bookId} and t.product_version_id = v.product_version_id
+    order by seq`;
+  const denominations = new Map(openings.map(({ accountId, currency }) => [accountId, parseCurrency(currency)]));
+  const termsByAccount = new Map<Uuid, TermsInTheMaking>();
+  for (const row of rows) {
+    const denomination = denominations.get(row.accountId);
+    if (denomination === undefined) continue; // the opening is refused for it
+    const known = termsByAccount.get(row.accountId) ?? {};
+    addTo(known, { ...row, denomination });
+    termsByAccount.set(row.accountId, known);
+  }
+  return termsByAccount;
+}
+
 /** As a definition's rules are stored; they were checked when they were written. */
 export interface RestrictionRule {
   readonly type: RestrictionType;
@@ -186,4 +235,17 @@ function instant(facts: Facts, name: string): Instant {
   const parsed = parseInstant(text(facts, name));
   if (parsed === undefined) throw new Error(`a stored term has no time ${name}`);
   return parsed;
+}
+
+/** Those of the accounts that exist. */
+export async function findDenominations(
+  sql: Sql | Transaction,
+  bookId: number,
+  accountIds: readonly Uuid[],
+): Promise<ReadonlyMap<Uuid, CurrencyCode>> {
+  if (accountIds.length === 0) return new Map();
+  const rows = await sql<{ accountId: Uuid; denomination: CurrencyCode }[]>`
+    select account_id as "accountId", denomination from ledger.account
+    where book_id = ${bookId} and account_id = any(${[...accountIds]}::uuid[])`;
+  return new Map(rows.map(({ accountId, denomination }) => [accountId, denomination]));
 }

@@ -21,5 +21,8 @@ export * from "./hook-progress.js";
 export * from "./hook-triggers.js";
 export * from "./terms-writes.js";
 export * from "./hook-data.js";
+export * from "./processing-groups.js";
+export * from "./restrictions.js";
+export * from "./conversions.js";
 export * from "./audit-checkpoints.js";
 export * from "./audit-records.js";

@@ -51,7 +51,7 @@ export async function listProductVersions(
     select product_version_id as "productVersionId", product_id as "productId", version, parameters,
       created_at as "createdAt"
     from ledger.product_version where product_id = any(${[...productIds]}::uuid[])
-    order by product_id, created_at desc, product_version_id desc`;
+    order by product_id, created_at desc, library_order desc, product_version_id desc`;
 }
 
 export async function findProductVersions(

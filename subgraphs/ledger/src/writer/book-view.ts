@@ -9,10 +9,11 @@ import {
 } from "@florin/kernel";
 import { answerEventIdOf } from "@florin/db";
 import type { StoredAccount, StoredBalance, WriterState, WriterStateQuery } from "@florin/db/ledger";
-import { clientIdOf, type LedgerCommand } from "./command.js";
+import { clientIdOf, type CloseAccountCommand, type LedgerCommand, type OpenAccountCommand } from "./command.js";
 import { addAccountsOf } from "./command-accounts.js";
 import { NO_FACTS, type CommitFacts } from "./commit-facts.js";
 import type { ProductCatalogue } from "./product-catalogue.js";
+import { accountsOfTerms, contractAccountsIn } from "./terms-command.js";
 
 /** What must be read to decide these commands. `facts`: what some of them needed to be read before (T-8). */
 export function planQuery(

@@ -14,6 +14,7 @@ import {
   type Money,
 } from "@florin/kernel";
 import type { AccountReference, LedgerCommand, ProposedInstruction } from "./command.js";
+import { executionSchema, termsChangeSchema, termsChangeToJson } from "./terms-command.js";
 
 /**
  * A command as it waits in `ledger.command`: amounts as decimal strings at internal scale, instants as RFC 3339. Parsed coming
@@ -21,12 +22,15 @@ import type { AccountReference, LedgerCommand, ProposedInstruction } from "./com
  */
 export function commandToJson(command: LedgerCommand): Json {
   const createdAt = formatInstant(command.createdAt);
+  if (command.kind === "terms") return { ...command, createdAt, change: termsChangeToJson(command.change) };
   if (command.kind !== "posting") return { ...command, createdAt };
   return {
     ...command,
     createdAt,
     reversal: command.reversal && { ...command.reversal },
     emittedBy: command.emittedBy && { ...command.emittedBy },
+    execution: command.execution && { ...command.execution },
+    notifications: command.notifications?.map((notification) => ({ ...notification })),
     valueAt: command.valueAt === undefined ? undefined : formatInstant(command.valueAt),
     amount: command.amount === undefined ? undefined : moneyToJson(command.amount),
     instructions: command.instructions.map(instructionToJson),
@@ -195,6 +199,8 @@ const commandSchema = z.discriminatedUnion("kind", [
     origin: z.enum(["CLIENT", "CONTRACT", "EXPIRY"]).optional(),
     permissions: z.array(z.string()).optional(),
     emittedBy: z.strictObject({ accountId: uuid, cascadeDepth: z.number().int().min(1) }).optional(),
+    execution: executionSchema.optional(),
+    notifications: z.array(z.strictObject({ type: z.string(), details: json.optional() })).optional(),
   }),
   z.object({
     ...base,
@@ -207,4 +213,5 @@ const commandSchema = z.discriminatedUnion("kind", [
     parameters: json,
   }),
   z.object({ ...base, ...cause, kind: z.literal("account.close"), accountId: uuid }),
+  z.object({ ...base, kind: z.literal("terms"), change: termsChangeSchema }),
 ]);

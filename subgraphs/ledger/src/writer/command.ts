@@ -1,14 +1,15 @@
 import type { FxRecord, Instant, Json, Money, OnExpired, Phase, RestrictionType, Side, Uuid } from "@florin/kernel";
+import { needsQuietTerms, type ExecutionFacts, type NotificationFacts, type TermsCommand } from "./terms-command.js";
 
 /**
  * What the book's writer can be told to do. A command carries everything the writer needs to decide; it was parsed and
  * authorised before. JSON-safe through `commandToJson` / `commandFromJson`, as it may wait in `ledger.command`.
  */
-export type LedgerCommand = PostingCommand | OpenAccountCommand | CloseAccountCommand;
+export type LedgerCommand = PostingCommand | OpenAccountCommand | CloseAccountCommand | TermsCommand;
 
 export type OperationType = "DEPOSIT" | "WITHDRAWAL" | "BOOK_TRANSFER" | "REVERSAL" | "PAYMENT" | "OTHER";
 
-interface CommandBase {
+export interface CommandBase {
   /** Made from (principal, idempotency key) by `operationIdOf`, so two equal calls agree on it before they meet. */
   readonly commandId: Uuid;
   readonly principal: string;
@@ -39,6 +40,9 @@ export interface PostingCommand extends CommandBase {
   readonly permissions?: readonly string[] | undefined;
   /** Of origin CONTRACT: whose hook it came from, and how many batches of products lie between it and a client (HOOK-3). */
   readonly emittedBy?: { readonly accountId: Uuid; readonly cascadeDepth: number } | undefined;
+  /** Of origin CONTRACT: the run that it comes from, recorded with it (HOOK-4), and what else that run said. */
+  readonly execution?: ExecutionFacts | undefined;
+  readonly notifications?: readonly NotificationFacts[] | undefined;
 }
 
 /** T-8: a whole batch is taken back, at most once. */
@@ -149,6 +153,7 @@ export function clientIdOf({ clientId, principal }: PostingCommand): string {
  */
 export function needsQuietBook(command: LedgerCommand): boolean {
   if (command.kind === "account.close") return true;
+  if (command.kind === "terms") return needsQuietTerms(command);
   return command.kind === "posting" && (command.reversal !== undefined || command.valueAt !== undefined);
 }
 

@@ -1,14 +1,18 @@
 import {
   findCommittedBatch,
+  findDenominations,
   listOpenHoldKeys,
   listSpendableHistories,
+  type AccountTerms,
   type CommittedBatch,
+  type FetchedHookData,
   type SpendableHistory,
 } from "@florin/db/ledger";
 import type { Transaction } from "@florin/db";
 import { clientTransactionKey, reversalKey, type Uuid } from "@florin/kernel";
 import { clientIdOf, isProposedFollowUp, needsQuietBook, type LedgerCommand, type PostingCommand } from "./command.js";
 import { addAccountsOf } from "./command-accounts.js";
+import { NO_TERMS_FACTS, readTermsFacts, type TermsFacts } from "./terms-facts.js";
 
 /**
  * What few commands need beyond the writer's state, read for them alone and before it, in the commit's transaction. Such commands are
@@ -24,6 +28,13 @@ export interface CommitFacts {
   readonly spendable: ReadonlyMap<Uuid, SpendableHistory>;
   /** Of accounts that are to be closed: `clientTransactionKey` of open authorisations, as many as this commit could close and one more. */
   readonly openHolds: ReadonlyMap<Uuid, readonly string[]>;
+  /** Of accounts that are to be closed: what a closing hook may post in. */
+  readonly currencies: ReadonlyMap<Uuid, string>;
+  readonly terms: TermsFacts;
+  /** Of accounts that are to be opened: what is said of their customers and of their product's template already. Read with every opening. */
+  readonly openingTerms: ReadonlyMap<Uuid, AccountTerms>;
+  /** By command: what the hook inside its decision declared (terms-facts.ts). Read last, when the accounts' products are known. */
+  readonly hookData: ReadonlyMap<Uuid, FetchedHookData>;
 }
 
 export const NO_FACTS: CommitFacts = {
@@ -31,6 +42,10 @@ export const NO_FACTS: CommitFacts = {
   reversed: [],
   spendable: new Map(),
   openHolds: new Map(),
+  currencies: new Map(),
+  terms: NO_TERMS_FACTS,
+  openingTerms: new Map(),
+  hookData: new Map(),
 };
 
 /** No statement at all when no command asks for any. */
@@ -44,11 +59,17 @@ export async function readCommitFacts(
   const reversed = [...originals.values()].flatMap(({ instructions }) =>
     instructions.flatMap(({ isReversed, reference }) => (isReversed ? [reversalKey(reference)] : [])),
   );
-  const [spendable, openHolds] = await Promise.all([
+  const [spendable, openHolds, currencies, terms] = await Promise.all([
     listSpendableHistories(tx, bookId, backdatedTouches(commands, originals)),
     readOpenHolds(tx, bookId, commands),
+    findDenominations(
+      tx,
+      bookId,
+      commands.flatMap((command) => (command.kind === "account.close" ? [command.accountId] : [])),
+    ),
+    readTermsFacts(tx, bookId, commands),
   ]);
-  return { originals, reversed, spendable, openHolds };
+  return { originals, reversed, spendable, openHolds, currencies, terms, openingTerms: new Map(), hookData: new Map() };
 }
 
 async function readOriginals(

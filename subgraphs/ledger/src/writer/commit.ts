@@ -3,6 +3,7 @@ import {
   applyBatch,
   deleteCommands,
   findAccountTerms,
+  findOpeningTerms,
   getHead,
   HEAD_MOVED,
   listProductCatalogue,
@@ -21,7 +22,9 @@ import { CommitDraft } from "./commit-draft.js";
 import { NO_FACTS, readCommitFacts, type CommitFacts } from "./commit-facts.js";
 import { needsQuietBook, type LedgerCommand, type WriterOutcome } from "./command.js";
 import { planCommands } from "./plan-commit.js";
-import { createProductCatalogue, type ProductCatalogue } from "./product-catalogue.js";
+import { createProductCatalogue, type LoadProduct, type ProductCatalogue } from "./product-catalogue.js";
+import { touchedAccounts } from "./terms-command.js";
+import { readHookFacts } from "./terms-facts.js";
 
 /**
  * Commits, one behind the other: read what the writer's memory lacks → decide in memory → send one statement down the pipe. The next may
@@ -39,6 +42,8 @@ export interface CommitOptions {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly products: readonly Product[];
+  /** Makes products of uploaded sources. undefined: this process runs none, and their accounts have the kernel's guard. */
+  readonly loadProduct?: LoadProduct | undefined;
   readonly logger: Logger;
   /** false only in the control of a test: the epoch and the head row are not compared. */
   readonly isFenced: boolean;
@@ -100,8 +105,10 @@ export class Committer {
     const book = await this.#remember(epoch);
     const facts = isQuiet ? await this.#readFacts(commands) : NO_FACTS;
     const { state, catalogue } = await this.#learn(book, planQuery(options.bookId, commands, facts), commands);
+    const bookedAt = laterOf(options.clock.now(), book.head.knownAt);
+    const known = await this.#readLate(book, facts, commands, bookedAt);
     faultPoint("ledger.commit.after-read");
-    const { draft, outcomes } = this.#decide(book, catalogue, facts, state, commands);
+    const { draft, outcomes } = this.#decide({ book, catalogue, facts: known, state, bookedAt }, commands);
     const { bookId, leaseMs, isFenced } = options;
     const write = draft.toWrite({ bookId, leaseMs, isFenced, epoch, drainedCommandIds: drained });
     faultPoint("ledger.commit.before-commit");
@@ -109,6 +116,7 @@ export class Committer {
     const work = write === undefined ? deleteCommands(options.database.sql, drained) : applyBatch(this.#pipe(), write);
     const done = this.#track(work, () => {
       if (isQuiet) book.forget(facts.spendable.keys());
+      this.#forgetTerms(book, commands);
       book.trim(committed);
     });
     return { outcomes, outboxPosition: draft.outboxPosition, renewedAt: write && startedAt, done };
@@ -155,12 +163,43 @@ export class Committer {
     if (isFenced && head.epoch !== epoch) throw new LeaseLost();
     const book = new BookMemory(head, memoryLimit);
     this.#memory = { epoch, book };
+    this.#catalogue = undefined; // whoever had the book before may have taken an upload
     return book;
   }
 
   async #readFacts(commands: readonly LedgerCommand[]): Promise<CommitFacts> {
     const { database, bookId } = this.#options;
     return await database.transaction((tx) => readCommitFacts(tx, bookId, commands));
+  }
+
+  /** What is read of accounts that are known by now: for hooks inside a decision, and of what waits for accounts that are opened. */
+  async #readLate(
+    book: BookMemory,
+    facts: CommitFacts,
+    commands: readonly LedgerCommand[],
+    bookedAt: Instant,
+  ): Promise<CommitFacts> {
+    const { database, bookId } = this.#options;
+    const openings = commands.filter((command) => command.kind === "account.open");
+    const isQuiet = facts !== NO_FACTS;
+    if (openings.length === 0 && !isQuiet) return facts;
+    const given = { view: book.view, knownAt: book.head.knownAt, bookedAt };
+    const [openingTerms, hookData] = await Promise.all([
+      findOpeningTerms(database.sql, bookId, openings),
+      isQuiet ? readHookFacts(database.sql, bookId, commands, given) : facts.hookData,
+    ]);
+    return { ...facts, openingTerms, hookData };
+  }
+
+  /** What was said of accounts is read again when they are used next. */
+  #forgetTerms(book: BookMemory, commands: readonly LedgerCommand[]): void {
+    for (const command of commands) {
+      if (command.kind !== "terms") continue;
+      if (command.change.type === "productVersion") this.#catalogue = undefined;
+      const touched = touchedAccounts(command);
+      if (touched === "all") this.forget();
+      else book.forget(touched);
+    }
   }
 
   async #learn(
@@ -187,20 +226,25 @@ export class Committer {
       state.accounts.every(
         ({ productVersionId }) => productVersionId === null || known.findVersion(productVersionId) !== undefined,
       ) &&
-      commands.every((command) => command.kind !== "account.open" || known.findLatest(command.product) !== undefined);
+      commands.every((command) => hasProductOf(known, command));
     if (isComplete) return known;
-    const { database, products } = this.#options;
-    return (this.#catalogue = createProductCatalogue(await listProductCatalogue(database.sql), products));
+    const { database, products, loadProduct } = this.#options;
+    const records = await listProductCatalogue(database.sql);
+    return (this.#catalogue = createProductCatalogue(records, products, loadProduct, known));
   }
 
   #decide(
-    book: BookMemory,
-    catalogue: ProductCatalogue,
-    facts: CommitFacts,
-    state: WriterState,
+    given: {
+      readonly book: BookMemory;
+      readonly catalogue: ProductCatalogue;
+      readonly facts: CommitFacts;
+      readonly state: WriterState;
+      readonly bookedAt: Instant;
+    },
     commands: readonly LedgerCommand[],
   ) {
-    const { clock, ids, isAudited = true, logger } = this.#options;
+    const { book, catalogue, facts, state, bookedAt } = given;
+    const { ids, isAudited = true, logger } = this.#options;
     for (const key of facts.reversed) book.view.reversed?.add(key);
     for (const [accountId, spendableHistory] of facts.spendable) {
       const account = book.view.accounts.get(accountId);
@@ -209,7 +253,7 @@ export class Committer {
     const draft = new CommitDraft({
       memory: book,
       catalogue,
-      bookedAt: laterOf(clock.now(), book.head.knownAt),
+      bookedAt,
       ids,
       newSalt: isAudited ? () => randomBytes(SALT_BYTES) : undefined,
     });
@@ -217,6 +261,16 @@ export class Committer {
     for (const fault of draft.faults) logger.error({ err: fault }, "a batch could not be judged and was refused");
     return { draft, outcomes };
   }
+}
+
+/** Does the catalogue know the products that a command names? One about a version may name any, so it is read again. */
+function hasProductOf(catalogue: ProductCatalogue, command: LedgerCommand): boolean {
+  if (command.kind === "account.open") return catalogue.findLatest(command.product) !== undefined;
+  if (command.kind !== "terms") return true;
+  const { change } = command;
+  if (change.type === "productVersion") return false;
+  if (change.type === "templateParameters") return catalogue.findVersion(change.productVersionId) !== undefined;
+  return !("toVersionId" in change) || catalogue.findVersion(change.toVersionId) !== undefined;
 }
 
 /** Could the very same commands be sent again with hope, and without a look at what became of them? */

@@ -10,12 +10,14 @@ import {
   type Json,
   type ParameterValues,
   type Refusal,
+  type Timeseries,
   type Uuid,
 } from "@florin/kernel";
 import { answerEventIdOf } from "@florin/db";
 import type { CloseAccountCommand, OpenAccountCommand, WriterOutcome } from "./command.js";
 import type { CommitDraft } from "./commit-draft.js";
 import { NO_FACTS, type CommitFacts } from "./commit-facts.js";
+import { commitAccountHook, judgeActivation, judgeDeactivation, type JudgedAccountHook } from "./plan-account-hooks.js";
 import { productFacts, type CataloguedProduct } from "./product-catalogue.js";
 
 type AccountOutcome = Extract<WriterOutcome, { kind: "account" }>;
@@ -24,12 +26,17 @@ type AccountOutcome = Extract<WriterOutcome, { kind: "account" }>;
  * Opens an account, or says why not: account.opened or account.rejected. Idempotent by the account's id: an account that is
  * there already is answered with account.opened and left as it is.
  */
-export function planOpening(draft: CommitDraft, command: OpenAccountCommand): AccountOutcome {
+export function planOpening(
+  draft: CommitDraft,
+  command: OpenAccountCommand,
+  facts: CommitFacts = NO_FACTS,
+): AccountOutcome {
   const isThere = draft.view.accounts.get(command.accountId)?.product !== undefined;
   const opening = isThere ? undefined : judgeOpening(draft, command);
   if (opening !== undefined && "refusal" in opening)
     return answer(draft, command, "account.rejected", {}, opening.refusal);
-  if (opening !== undefined) openAccount(draft, command, opening);
+  const refusal = opening === undefined ? undefined : openAccount(draft, command, opening, facts);
+  if (refusal !== undefined) return answer(draft, command, "account.rejected", {}, refusal);
   return answer(draft, command, "account.opened", openedFacts(draft, command));
 }
 
@@ -48,12 +55,32 @@ function judgeOpening(draft: CommitDraft, command: OpenAccountCommand): Opening 
   return "refusal" in activation ? activation : { catalogued, currency, parameters: activation.parameters };
 }
 
-function openAccount(draft: CommitDraft, command: OpenAccountCommand, opening: Opening): void {
+/** The product's activation may refuse it, and may post into it before it is open; all of it is one commit. */
+function openAccount(
+  draft: CommitDraft,
+  command: OpenAccountCommand,
+  opening: Opening,
+  facts: CommitFacts,
+): Refusal | undefined {
   const { accountId, owners } = command;
   const { product, productVersionId } = opening.catalogued;
   const { parameters, currency: denomination } = opening;
   const openedAt = draft.bookedAt;
   const { tside } = product;
+  const pending: AccountState = {
+    accountId,
+    tside,
+    status: "PENDING",
+    denomination,
+    openedAt,
+    product,
+    parameters,
+    accountSeq: 0n,
+    totals: new Map(),
+    ...facts.openingTerms.get(accountId),
+  };
+  const activation = judgeActivation(draft, command, pending, productVersionId);
+  if (activation !== undefined && "refusal" in activation) return activation.refusal;
   draft.addAccount({
     accountId,
     productVersionId,
@@ -63,19 +90,8 @@ function openAccount(draft: CommitDraft, command: OpenAccountCommand, opening: O
     openedAt,
     owners: [...new Set(owners)],
   });
-  const state: AccountState = {
-    accountId,
-    tside,
-    status: "OPEN",
-    denomination,
-    openedAt,
-    product,
-    parameters,
-    accountSeq: 0n,
-    totals: new Map(),
-  };
-  draft.view.accounts.set(accountId, state);
-  addChange(draft, command, "account.opened", {
+  draft.view.accounts.set(accountId, pending);
+  const told = addChange(draft, command, "account.opened", {
     ...productFacts(opening.catalogued),
     tside,
     currency: denomination,
@@ -83,6 +99,33 @@ function openAccount(draft: CommitDraft, command: OpenAccountCommand, opening: O
     owners: [...new Set(owners)],
     openedAt: formatInstant(openedAt),
   });
+  const instance = addChosenParameters(draft, command, parameters, told);
+  if (activation !== undefined) commitAccountHook(draft, command, activation);
+  const activated = draft.view.accounts.get(accountId) ?? pending;
+  const parameterHistory =
+    instance === undefined ? pending.parameterHistory : { ...pending.parameterHistory, instance };
+  draft.view.accounts.set(accountId, { ...activated, status: "OPEN", parameterHistory });
+  return undefined;
+}
+
+/** What was chosen at the opening is the account's own and goes before what its template says later; a default that was taken is not. */
+function addChosenParameters(
+  draft: CommitDraft,
+  { accountId, principal, parameters: proposed }: OpenAccountCommand,
+  parameters: ParameterValues,
+  { seq, knownAt: insertedAt }: { readonly seq: bigint; readonly knownAt: AccountState["openedAt"] },
+): Record<string, Timeseries<string>> | undefined {
+  const names = typeof proposed === "object" && proposed !== null ? Object.keys(proposed) : [];
+  if (names.length === 0) return undefined;
+  const fromAt = draft.bookedAt;
+  const instance: Record<string, Timeseries<string>> = {};
+  for (const name of names) {
+    const value = parameters[name];
+    if (value === undefined) continue;
+    draft.terms.accountParameters.push({ accountId, name, value, fromAt, toAt: undefined, seq, principal, insertedAt });
+    instance[name] = [{ value, from: fromAt, insertedAt }];
+  }
+  return instance;
 }
 
 /** AUD-1. Owners are opaque ids; who they are is not the ledger's to know. */
@@ -91,9 +134,9 @@ function addChange(
   command: OpenAccountCommand | CloseAccountCommand,
   kind: string,
   body: Json,
-): void {
+): ReturnType<CommitDraft["addResourceChange"]> {
   const { accountId, principal, correlationId } = command;
-  draft.addResourceChange({ kind, key: formatId("account", accountId), principal, correlationId, body });
+  return draft.addResourceChange({ kind, key: formatId("account", accountId), principal, correlationId, body });
 }
 
 function openedFacts(draft: CommitDraft, command: OpenAccountCommand): Facts {
@@ -117,19 +160,37 @@ export function planClosing(
   facts: CommitFacts = NO_FACTS,
 ): AccountOutcome {
   const account = draft.view.accounts.get(command.accountId);
-  const refusal = judgeClosing(draft, account, facts);
-  if (account === undefined || refusal !== undefined)
-    return answer(draft, command, "account.close_rejected", {}, refusal);
+  const judged = judgeClosing(draft, command, account, facts);
+  if (account === undefined || "refusal" in judged)
+    return answer(draft, command, "account.close_rejected", {}, "refusal" in judged ? judged.refusal : undefined);
+  if (judged.hook !== undefined) commitAccountHook(draft, command, judged.hook);
   const closedAt = draft.bookedAt;
   draft.closedAccounts.push({ accountId: account.accountId, closedAt });
-  draft.view.accounts.set(account.accountId, { ...account, status: "CLOSED" });
+  draft.view.accounts.set(account.accountId, {
+    ...(draft.view.accounts.get(account.accountId) ?? account),
+    status: "CLOSED",
+  });
   addChange(draft, command, "account.closed", { closedAt: formatInstant(closedAt) });
   return answer(draft, command, "account.closed", { closedAt: formatInstant(closedAt) });
 }
 
-function judgeClosing(draft: CommitDraft, account: AccountState | undefined, facts: CommitFacts): Refusal | undefined {
-  if (account === undefined || account.product === undefined) return refuse("ACCOUNT_NOT_FOUND");
-  return refuseClosure(account, countOpenHolds(draft, account.accountId, facts), draft.bookedAt)[0];
+/** The deactivation hook may sweep what is left; whatever it does, nothing stays behind (HOOK-7). */
+function judgeClosing(
+  draft: CommitDraft,
+  command: CloseAccountCommand,
+  account: AccountState | undefined,
+  facts: CommitFacts,
+): { readonly hook: JudgedAccountHook | undefined } | { readonly refusal: Refusal } {
+  if (account === undefined || account.product === undefined) return { refusal: refuse("ACCOUNT_NOT_FOUND") };
+  const openHolds = countOpenHolds(draft, account.accountId, facts);
+  const refusals = refuseClosure(account, openHolds, draft.bookedAt);
+  const hasHook = account.product.hooks?.deactivation !== undefined;
+  const grave = refusals.find(({ code }) => !hasHook || code !== "BALANCE_NOT_ZERO");
+  if (grave !== undefined) return { refusal: grave };
+  const hook = judgeDeactivation(draft, command, account, facts);
+  if (hook === undefined || "refusal" in hook) return hook ?? { hook };
+  const [left] = refuseClosure(hook.account, openHolds, draft.bookedAt);
+  return left === undefined ? { hook } : { refusal: left };
 }
 
 /** Those that were open before this commit and are still, and those that this commit opened. */

@@ -14,6 +14,8 @@ import type { CommitDraft } from "./commit-draft.js";
 import { NO_FACTS, type CommitFacts } from "./commit-facts.js";
 import { planClosing, planOpening } from "./plan-account.js";
 import { planPosting } from "./plan-posting.js";
+import { planTerms } from "./plan-terms.js";
+import type { TermsCommand } from "./terms-command.js";
 
 /**
  * Decides every command of a commit, in order, over one draft, and says what each caller is to be told once it is committed.
@@ -29,25 +31,34 @@ export function planCommands(
   const answers = new Map(state.answers.map((answer) => [answer.eventId, answer]));
   const outcomes = new Map<Uuid, WriterOutcome>();
   for (const command of commands) {
-    outcomes.set(command.commandId, command.kind === "posting" ? decidePosting(command) : decideAccount(command));
+    outcomes.set(command.commandId, decide(command));
   }
   return outcomes;
 
-  function decidePosting(command: PostingCommand): WriterOutcome {
+  function decide(command: LedgerCommand): WriterOutcome {
+    return command.kind === "posting" || command.kind === "terms" ? decideOperation(command) : decideAccount(command);
+  }
+
+  function decideOperation(command: PostingCommand | TermsCommand): WriterOutcome {
     const stored = operations.get(command.commandId);
     if (stored !== undefined) return replayOf(stored, command, draft.outboxPosition);
-    return planNewPosting(draft, command, facts);
+    return planNewOperation(draft, command, facts);
   }
 
   function decideAccount(command: OpenAccountCommand | CloseAccountCommand): WriterOutcome {
     const answered = answers.get(answerEventIdOf(command.commandId));
     if (answered !== undefined) return toAccountOutcome(command.accountId, answered);
-    return command.kind === "account.open" ? planOpening(draft, command) : planClosing(draft, command, facts);
+    return command.kind === "account.open" ? planOpening(draft, command, facts) : planClosing(draft, command, facts);
   }
 }
 
-function planNewPosting(draft: CommitDraft, command: PostingCommand, facts: CommitFacts): WriterOutcome {
-  const operation = toOperationRecord(planPosting(draft, command, facts));
+function planNewOperation(
+  draft: CommitDraft,
+  command: PostingCommand | TermsCommand,
+  facts: CommitFacts,
+): WriterOutcome {
+  const planned = command.kind === "terms" ? planTerms(draft, command, facts) : planPosting(draft, command, facts);
+  const operation = toOperationRecord(planned);
   return { kind: "operation", operation, isReplay: false, outboxPosition: draft.outboxPosition };
 }
 

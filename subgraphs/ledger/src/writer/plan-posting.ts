@@ -8,6 +8,7 @@ import {
   type Amount,
   type BatchDecision,
   type DecidedLeg,
+  type Instruction,
   type ProposedBatch,
   type Uuid,
 } from "@florin/kernel";
@@ -19,6 +20,7 @@ import type { CommitDraft } from "./commit-draft.js";
 import { NO_FACTS, type CommitFacts } from "./commit-facts.js";
 import { effectOf, proposedOf, termsOf } from "./instruction-record.js";
 import { addAccountPostedEvents, addBatchRejectedEvent, addHoldEvents, addOperationEvent } from "./plan-events.js";
+import { addExecution } from "./plan-hooks.js";
 import { proposalBase, proposeBatch } from "./plan-proposal.js";
 import { remarksOf } from "./plan-remarks.js";
 
@@ -35,6 +37,8 @@ export function planPosting(draft: CommitDraft, command: PostingCommand, facts: 
   const batchId = draft.ids.next();
   const { seq, knownAt } = draft.nextRecord();
   const isAccepted = decision.kind === "accepted";
+  const remarks = isAccepted ? remarksOf(decision, suspended) : undefined;
+  const isPlain = isAccepted && remarks === undefined && tellsByItsRows(command, proposed);
   draft.batches.push({
     batchId,
     seq,
@@ -49,7 +53,9 @@ export function planPosting(draft: CommitDraft, command: PostingCommand, facts: 
     knownAt,
     origin: command.origin ?? "CLIENT",
     emittedBy: command.emittedBy,
-    remarks: isAccepted ? remarksOf(decision, suspended) : undefined,
+    remarks,
+    operationId: command.commandId,
+    outboxPosition: isPlain ? draft.takePositions(countAccounts(decision.legs) + 1) : undefined,
   });
   const posted = { command, batchId, valueAt: proposed.valueAt, knownAt };
   if (isAccepted) {
@@ -58,10 +64,38 @@ export function planPosting(draft: CommitDraft, command: PostingCommand, facts: 
     for (const leg of decision.legs)
       draft.addPosting({ leg, seq, batchId, valueAt: proposed.valueAt, bookedAt: draft.bookedAt });
     if (facts.spendable.size > 0) noteSpendable(draft, proposed, decision.legs);
-    addAccountPostedEvents(draft, posted, decision.legs);
-    addHoldEvents(draft, posted, decision.clientTransactions);
+    if (!isPlain) addAccountPostedEvents(draft, posted, decision.legs);
+    if (!isPlain) addHoldEvents(draft, posted, decision.clientTransactions);
   } else addBatchRejectedEvent(draft, posted, decision.violations);
-  return addOperation(draft, command, batchId, decision, facts);
+  if (command.execution !== undefined && command.emittedBy !== undefined) {
+    const { execution, correlationId } = command;
+    const notifications = isAccepted ? (command.notifications ?? []) : [];
+    addExecution(draft, { accountId: command.emittedBy.accountId, execution, notifications, batchId, correlationId });
+  }
+  const operation = addOperation(draft, command, batchId, decision, facts);
+  if (!isPlain) addOperationEvent(draft, operation, clientIdOf(command));
+  return operation;
+}
+
+/** Movements of now, which nearly all batches are: their events are their rows, read again (packages/db, posted-events.ts). */
+function tellsByItsRows(
+  { origin, reversal }: PostingCommand,
+  { valueAt, bookedAt, instructions }: ProposedBatch,
+): boolean {
+  return (
+    (origin ?? "CLIENT") === "CLIENT" &&
+    reversal === undefined &&
+    valueAt === bookedAt &&
+    instructions.every(isMovement)
+  );
+}
+
+function isMovement({ type }: Instruction): boolean {
+  return type === "TRANSFER" || type === "INBOUND_HARD_SETTLEMENT" || type === "OUTBOUND_HARD_SETTLEMENT";
+}
+
+function countAccounts(legs: readonly DecidedLeg[]): number {
+  return legs.length === 2 ? 2 : new Set(legs.map(({ accountId }) => accountId)).size;
 }
 
 interface Decided {
@@ -134,7 +168,6 @@ function addInstructions(draft: CommitDraft, batchId: Uuid, proposed: ProposedBa
   proposed.instructions.forEach((instruction, ordinal) => {
     const effect = accepted.effects[ordinal]!;
     const { type, details, reverses } = instruction;
-    const isMovement = type.endsWith("HARD_SETTLEMENT") || type === "TRANSFER";
     draft.instructions.push({
       batchId,
       ordinal,
@@ -143,7 +176,9 @@ function addInstructions(draft: CommitDraft, batchId: Uuid, proposed: ProposedBa
       clientTransactionId: effect.clientTransactionId,
       details,
       terms: termsOf(instruction),
-      effect: isMovement ? undefined : effectOf(effect, denominationOf(accepted, effect.clientTransactionId)),
+      effect: isMovement(instruction)
+        ? undefined
+        : effectOf(effect, denominationOf(accepted, effect.clientTransactionId)),
       reverses,
     });
   });
@@ -194,7 +229,6 @@ function addOperation(
     completedAt: draft.bookedAt,
   };
   draft.operations.push(operation);
-  addOperationEvent(draft, operation, clientIdOf(command));
   return operation;
 }
 

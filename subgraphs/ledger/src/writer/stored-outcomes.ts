@@ -10,13 +10,13 @@ export async function findStoredOutcomes(
   bookId: number,
   commands: readonly LedgerCommand[],
 ): Promise<ReadonlyMap<Uuid, WriterOutcome>> {
-  const postings = commands.filter((command) => command.kind === "posting");
-  const others = commands.filter((command) => command.kind !== "posting");
+  const operated = commands.filter((command) => command.kind === "posting" || command.kind === "terms");
+  const others = commands.filter((command) => command.kind !== "posting" && command.kind !== "terms");
   const { sql } = database;
   const [operations, answers] = await Promise.all([
     findStoredOperations(
       sql,
-      postings.map((command) => command.commandId),
+      operated.map((command) => command.commandId),
     ),
     findAnswers(
       sql,
@@ -27,7 +27,7 @@ export async function findStoredOutcomes(
   if (operations.length === 0 && answers.length === 0) return outcomes;
   const { outboxPosition } = await getHead(sql, bookId); // read after them, so their events stand at or before it
   const operationById = new Map(operations.map((operation) => [operation.operationId, operation]));
-  for (const command of postings) {
+  for (const command of operated) {
     const stored = operationById.get(command.commandId);
     if (stored !== undefined) outcomes.set(command.commandId, replayOf(stored, command, outboxPosition));
   }
