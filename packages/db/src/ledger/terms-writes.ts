@@ -237,7 +237,7 @@ export function addTerms(statement: StatementParts, bookId: number, terms: Terms
     const json = toRows(rows, hasBook ? bookId : undefined);
     statement.part(
       `terms_${table}`,
-      `insert into ledger.${table} select * from jsonb_populate_recordset(null::ledger.${table}, ${statement.value("jsonb", json)})`,
+      `insert into ledger.${table} select * from jsonb_populate_recordset(null::ledger.${table}, ${statement.value("text", json)}::jsonb)`,
     );
   }
   if (terms.accountVersions.length > 0) addConvertedAccounts(statement, bookId, terms.accountVersions);
@@ -245,7 +245,7 @@ export function addTerms(statement: StatementParts, bookId: number, terms: Terms
 }
 
 function addConvertedAccounts(statement: StatementParts, bookId: number, rows: readonly AccountVersionRow[]): void {
-  const json = statement.value("jsonb", toRows(rows, bookId));
+  const json = `${statement.value("text", toRows(rows, bookId))}::jsonb`;
   statement.part(
     "terms_converted",
     `update ledger.account a set product_version_id = r.to_version_id, parameters = r.new_parameters
@@ -256,7 +256,7 @@ function addConvertedAccounts(statement: StatementParts, bookId: number, rows: r
 
 function addProgress(statement: StatementParts, bookId: number, terms: TermsWrite): void {
   if (terms.resolvedFailures.length > 0) {
-    const rows = statement.value("jsonb", toRows(terms.resolvedFailures, bookId));
+    const rows = `${statement.value("text", toRows(terms.resolvedFailures, bookId))}::jsonb`;
     statement.part(
       "terms_resolved",
       `update ledger.post_processing_failure f set resolved_at = r.resolved_at, resolution = r.resolution
@@ -265,7 +265,7 @@ function addProgress(statement: StatementParts, bookId: number, terms: TermsWrit
     );
   }
   if (terms.conversionSteps.length > 0) {
-    const rows = statement.value("jsonb", toRows(terms.conversionSteps, bookId));
+    const rows = `${statement.value("text", toRows(terms.conversionSteps, bookId))}::jsonb`;
     statement.part(
       "terms_conversion_steps",
       `update ledger.conversion c set after_account_id = coalesce(r.after_account_id, c.after_account_id), finished_at = r.finished_at
