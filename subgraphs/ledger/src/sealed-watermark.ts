@@ -28,14 +28,17 @@ const MAX_WAITING = 1_000;
 export function createSealedWatermark({ find, waitMs = 1_000 }: SealedWatermarkOptions): SealedWatermark {
   let highest: Instant | undefined;
   let asking: Promise<void> | undefined;
+  let askedAt = -Infinity;
   let waiting = 0;
 
-  const ask = (): Promise<void> =>
-    (asking ??= find()
+  const ask = (): Promise<void> => {
+    if (asking === undefined) askedAt = performance.now();
+    return (asking ??= find()
       .then((found) => {
         if (found !== undefined && (highest === undefined || found > highest)) highest = found;
       })
       .finally(() => (asking = undefined)));
+  };
   const isReached = (knownAt: Instant): boolean => highest !== undefined && highest >= knownAt;
 
   async function wait(knownAt: Instant): Promise<void> {
@@ -43,7 +46,7 @@ export function createSealedWatermark({ find, waitMs = 1_000 }: SealedWatermarkO
     await ask();
     while (!isReached(knownAt) && performance.now() < until) {
       await pause(ASK_AGAIN_MS);
-      await ask();
+      if (performance.now() - askedAt >= ASK_AGAIN_MS / 2) await ask(); // else another has just asked for all
     }
   }
   return {
