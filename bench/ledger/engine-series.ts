@@ -28,7 +28,7 @@ export interface EngineOptions {
   readonly isHot: boolean;
   readonly products: readonly Product[];
   readonly switches?: WriterSwitches;
-  /** A preloaded book has no events of what was preloaded: then money and its order alone. */
+  /** Of a preloaded book money and its order alone are checked. */
   readonly isMoneyOnly?: boolean;
 }
 

@@ -8,6 +8,7 @@ import { preparePgbench } from "./pgbench-yardstick.js";
 import { formatTable, formatVerdicts, runBench, say, toLine, type Verdict } from "./report.js";
 import { startResourceMeter } from "./resource-meter.js";
 import { prepareSingleTransactions } from "./single-transactions.js";
+import { takeTurns } from "./take-turns.js";
 
 /**
  * L1 … L4 of docs/performance.md: the commit engine against the database's own yardstick, on one cluster, taking turns.
@@ -224,15 +225,11 @@ runBench(async () => {
     say(`ledger engine: ${setting.versions["postgres"]}, Node ${setting.versions["node"]}; ${options.wallets} wallets`);
     const series = await prepareSeries(cluster, new Set(options.series.split(",")));
     const runs = new Map<string, Measured[]>(series.map(({ name }) => [name, []]));
-    for (let round = 0; round < options.runs; round++) {
-      for (let turn = 0; turn < series.length; turn++) {
-        const one = series[(turn + round) % series.length];
-        if (one === undefined) continue;
-        const result = await one.run(round);
-        runs.get(one.name)?.push(result);
-        say(`  run ${round + 1}: ${one.name} ${Math.round(result.perSecond)}/s`);
-      }
-    }
+    await takeTurns(series, options.runs, async (one, run) => {
+      const result = await one.run(run);
+      runs.get(one.name)?.push(result);
+      say(`  run ${run + 1}: ${one.name} ${Math.round(result.perSecond)}/s`);
+    });
     const faults = (await collect(series, (one) => one.findFaults())).flat();
     const { verdicts, ratios } = judge(runs);
     say(`\nmedians of ${options.runs} runs of ${options.seconds} s each\n`);

@@ -7,6 +7,7 @@ import { prepareEngine, type EngineRun, type EngineSeries } from "./engine-serie
 import { growthOnPaper, listIndexSizes, type IndexGrowth } from "./index-growth.js";
 import { preload } from "./preload.js";
 import { formatTable, formatVerdicts, runBench, say, toLine } from "./report.js";
+import { takeTurns } from "./take-turns.js";
 
 /**
  * L9 of docs/performance.md: does the ledger slow down as it grows? Books of the same wallets with 0, 1 and 10 million postings stand on one
@@ -83,12 +84,9 @@ runBench(async () => {
     const books: Grown[] = [];
     for (const count of counts) books.push(await growBook(cluster, base, count));
     const load = { seconds: options.seconds, warmupSeconds: options.warmup };
-    for (let round = 0; round < options.runs; round++) {
-      for (let turn = 0; turn < books.length; turn++) {
-        const book = books[(turn + round) % books.length];
-        book?.runs.push(await book.series.run(round, load));
-      }
-    }
+    await takeTurns(books, options.runs, async ({ series, runs }, run) => {
+      runs.push(await series.run(run, load));
+    });
     const faults: string[] = [];
     for (const { series } of books) faults.push(...(await series.findFaults()));
     tell(books, { setting, faults });

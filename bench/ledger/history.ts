@@ -10,6 +10,7 @@ import { EVERY_BENCH, parseSettings, readOptions } from "./bench-options.js";
 import { median, runClosedLoop, type LoopResult } from "./closed-loop.js";
 import { preload } from "./preload.js";
 import { formatTable, formatVerdicts, runBench, say, toLine } from "./report.js";
+import { takeTurns } from "./take-turns.js";
 
 /**
  * L5, second half, and L6 of docs/performance.md: reads of history on a book of millions of postings.
@@ -146,19 +147,13 @@ async function drawPage(database: Database, wallets: readonly Uuid[], isLong: bo
 
 type Ask = () => Promise<unknown>;
 
-async function takeTurns(asks: Readonly<Record<string, Ask>>): Promise<ReadonlyMap<string, LoopResult[]>> {
-  const names = Object.keys(asks);
-  const runs = new Map<string, LoopResult[]>(names.map((name) => [name, []]));
-  for (let round = 0; round < options.runs; round++) {
-    for (let turn = 0; turn < names.length; turn++) {
-      const name = names[(turn + round) % names.length] ?? "";
-      const ask = asks[name];
-      if (ask === undefined) continue;
-      const { callers, seconds } = options;
-      await runClosedLoop({ callers, seconds: Math.min(1, seconds) }, async () => void (await ask())); // plans and caches
-      runs.get(name)?.push(await runClosedLoop({ callers, seconds }, async () => void (await ask())));
-    }
-  }
+async function measureAll(asks: Readonly<Record<string, Ask>>): Promise<ReadonlyMap<string, LoopResult[]>> {
+  const { callers, seconds } = options;
+  const runs = new Map<string, LoopResult[]>(Object.keys(asks).map((name) => [name, []]));
+  await takeTurns(Object.entries(asks), options.runs, async ([name, ask]) => {
+    await runClosedLoop({ callers, seconds: Math.min(1, seconds) }, async () => void (await ask())); // plans and caches
+    runs.get(name)?.push(await runClosedLoop({ callers, seconds }, async () => void (await ask())));
+  });
   return runs;
 }
 
@@ -167,7 +162,12 @@ runBench(async () => {
   try {
     const setting = await describeSetting(cluster);
     const { wallets: count, postings, seed } = options;
-    const template = { name: "history_book", wallets: count, products: productLibrary, clock: longAgo(DAYS + 10) };
+    const template = {
+      name: "history_book",
+      wallets: count,
+      products: productLibrary,
+      clock: longAgo(DAYS + 10),
+    };
     const { wallets, operations } = await createBookTemplate(cluster, template);
     const url = cluster.urlOf(template.name);
     const begun = performance.now();
@@ -188,7 +188,7 @@ runBench(async () => {
     const source = createReaderSource(database);
     const [long] = wallets;
     if (long === undefined) throw new Error("there is no wallet");
-    const runs = await takeTurns({
+    const runs = await measureAll({
       page: async () => linesByReader(source, await drawPage(database, wallets, false)),
       "page-sql": async () => linesByHand(database, await drawPage(database, wallets, false)),
       balance: () => source().findTotals(long, drawObservation(now)),

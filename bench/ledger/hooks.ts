@@ -7,6 +7,7 @@ import { EVERY_BENCH, parseSettings, readOptions } from "./bench-options.js";
 import { median } from "./closed-loop.js";
 import { prepareEngine, type EngineRun, type EngineSeries } from "./engine-series.js";
 import { formatTable, formatVerdicts, runBench, say, toLine } from "./report.js";
+import { takeTurns } from "./take-turns.js";
 
 /**
  * L8 of docs/performance.md: what a product's code costs. The engine's closed loop with one and the same product, `wallet`, in three forms:
@@ -58,12 +59,9 @@ runBench(async () => {
       forms.push({ name, series: await prepareEngine(cluster, template, given), runs: [] });
     }
     const load = { seconds: options.seconds, warmupSeconds: options.warmup };
-    for (let round = 0; round < options.runs; round++) {
-      for (let turn = 0; turn < forms.length; turn++) {
-        const form = forms[(turn + round) % forms.length];
-        form?.runs.push(await form.series.run(round, load));
-      }
-    }
+    await takeTurns(forms, options.runs, async ({ series, runs }, run) => {
+      runs.push(await series.run(run, load));
+    });
     const faults: string[] = [];
     for (const { series } of forms) faults.push(...(await series.findFaults()));
     uploaded.dispose();

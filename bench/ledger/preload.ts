@@ -7,8 +7,7 @@ import { connectAdmin, CURRENCY } from "./bench-book.js";
  * balances, the head. Set-based, 50 000 transfers a transaction, through the real tables with their triggers and constraints, so the book
  * balances when it is done and every account's postings are numbered without a gap. About 40 µs a posting.
  *
- * The book's writer must not run meanwhile. What was preloaded stands before the audit chain (its links are null), as what was booked by a
- * version without one does.
+ * The book's writer must not run meanwhile. What was preloaded has no links: the audit chain of such a book proves nothing.
  */
 export interface PreloadOptions {
   readonly wallets: readonly Uuid[];

@@ -166,6 +166,9 @@ runBench(async () => {
       const postings = await timed(() => replayPostings(url));
       postingsPerSecond.push(postings.result.postings / postings.seconds);
       faults.push(...postings.result.faults);
+      say(
+        `  run ${round + 1}: ${Math.round(eventsPerSecond.at(-1) ?? 0)} events/s, ${Math.round(postingsPerSecond.at(-1) ?? 0)} postings/s`,
+      );
     }
     await book.stop();
     faults.push(...(await findFaults(url, { operations: { completed: operations + completed, rejected } })));
