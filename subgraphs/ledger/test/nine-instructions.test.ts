@@ -3,7 +3,12 @@ import { randomIds, systemClock } from "@florin/resilience";
 import { createLogger } from "@florin/telemetry";
 import { findClientTransactionHistory } from "@florin/db/ledger";
 import { createHoldExpirer } from "../src/tasks/expire-holds.js";
-import type { CloseAccountCommand, PostingCommand, ProposedInstruction } from "../src/writer/command.js";
+import type {
+  CloseAccountCommand,
+  PostingCommand,
+  ProposedAuthorisation,
+  ProposedInstruction,
+} from "../src/writer/command.js";
 import {
   deposit,
   expectCompleted,
@@ -50,8 +55,8 @@ const authorise = (
   accountId: Uuid,
   id: string,
   amount: string,
-  more: Partial<Extract<ProposedInstruction, { type: "OUTBOUND_AUTHORISATION" }>> = {},
-): ProposedInstruction => ({
+  more: Partial<ProposedAuthorisation> = {},
+): ProposedAuthorisation => ({
   type: "OUTBOUND_AUTHORISATION",
   target: { accountId },
   counterparty: CARDS,
@@ -182,10 +187,7 @@ describe("holds", () => {
     const ada = await book.fundedWallet("50.00");
     const [out, inward] = [newHold(), newHold()];
     await expectCompleted(submit([authorise(ada, out, "30.00")]));
-    const expected: ProposedInstruction = {
-      ...authorise(ada, inward, "100.00"),
-      type: "INBOUND_AUTHORISATION",
-    } as ProposedInstruction;
+    const expected = authorise(ada, inward, "100.00", { type: "INBOUND_AUTHORISATION" });
     await expectCompleted(submit([expected]));
     await expectRejected(book.writer.submit(withdrawal(ada, "20.01")), "INSUFFICIENT_FUNDS");
     await expectRejected(submit([adjust(out, "20.01")]), "INSUFFICIENT_FUNDS");
