@@ -72,3 +72,9 @@ export function mayReadClientTransaction(context: Asking, clientId: string, clie
   accessLog.record(viewer, "client-transaction:read", `${clientId}/${clientTransactionId}`, decision);
   return decision.allowed;
 }
+
+/** Of the caller's scopes, those that let a batch do more than most may (T-2, RES-3, §2.3). */
+export function postingPermissions({ scopes }: Viewer): readonly string[] | undefined {
+  const permissions = scopes.filter((scope) => scope.startsWith("posting."));
+  return permissions.length === 0 ? undefined : permissions;
+}

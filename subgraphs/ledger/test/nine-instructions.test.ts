@@ -459,3 +459,47 @@ describe("closing an account", () => {
     expect(await close()).toMatchObject({ rejection: undefined });
   });
 });
+
+describe("batches", () => {
+  test("a refused one is kept and told with everything that was found, in order of precedence (PIB-1, PIB-2)", async () => {
+    const ada = await book.openWallet();
+    const [poor] = withdrawal(ada, "5.00").instructions;
+    const [same] = transfer(ada, ada, "1.00").instructions;
+    const command = posting([poor!, settle("nobody", "1.00"), same!]);
+    await expectRejected(book.writer.submit(command), "SAME_ACCOUNT");
+    const rows = await book.admin.sql<{ payload: { rejections: { code: string; instructionIndex: number }[] } }[]>`
+      select payload from ledger.outbox
+      where type = 'posting_instruction_batch.rejected' and key = ${formatId("operation", command.commandId)}`;
+    expect(rows).toHaveLength(1);
+    expect(rows[0]!.payload.rejections.map(({ code, instructionIndex }) => [code, instructionIndex])).toEqual([
+      ["SAME_ACCOUNT", 2],
+      ["CLIENT_TRANSACTION_NOT_FOUND", 1],
+      ["INSUFFICIENT_FUNDS", 0],
+    ]);
+  });
+
+  test("may share a client batch id, which is not the key (PIB-3)", async () => {
+    const ada = await book.openWallet();
+    for (let i = 0; i < 2; i++)
+      await expectCompleted(book.writer.submit(deposit(ada, "1.00", { clientBatchId: "day-end" })));
+    expect(await book.balanceOf(ada)).toBe("2.00");
+  });
+
+  test("a request that is delivered again waits for nothing and gets the answer of the first (IDEM-6)", async () => {
+    const ada = await book.fundedWallet("10.00");
+    const command = posting([authorise(ada, newHold(), "4.00", { expiresAfterMicros: 60_000_000_000n })]);
+    expect(await book.writer.enqueue(command)).toBe("durable");
+    await expectCompleted(book.writer.submit(command));
+    expect(await book.writer.enqueue(command)).toBe("durable");
+    const again = await book.writer.submit({ ...command, createdAt: systemClock.now() });
+    expect(again).toMatchObject({ isReplay: true, operation: { status: "COMPLETED" } });
+    expect(await netsOf(ada)).toBe("COMMITTED 10.00, PENDING_OUT -4.00");
+  });
+
+  test("the same key at another client is another operation (IDEM-1)", async () => {
+    const ada = await book.openWallet();
+    for (const principal of ["usr_one", "usr_two"])
+      await expectCompleted(book.writer.submit(deposit(ada, "1.00", { principal, idempotencyKey: "shared" })));
+    expect(await book.balanceOf(ada)).toBe("2.00");
+  });
+});

@@ -1,6 +1,6 @@
 import { mayDo } from "@florin/auth";
 import { assertInput, formatInstant, RequestError, type FieldFault, type Instant } from "@florin/kernel";
-import { signedInViewer } from "../access.js";
+import { postingPermissions, signedInViewer } from "../access.js";
 import type { LedgerContext } from "../context.js";
 import type { OperationRecord, ProposedInstruction } from "../writer/command.js";
 import { performOperation } from "./await-outcome.js";
@@ -52,15 +52,9 @@ export async function postInstructionBatch(
       valueAt: input.valueAt ?? undefined,
       details,
       instructions,
-      permissions: permissionsOf(context),
+      permissions: postingPermissions(signedInViewer(context)),
     },
   });
-}
-
-/** Of the caller's scopes, those that let a batch do more than most may (T-2, RES-3, §2.3). */
-function permissionsOf(context: LedgerContext): readonly string[] | undefined {
-  const permissions = signedInViewer(context).scopes.filter((scope) => scope.startsWith("posting."));
-  return permissions.length === 0 ? undefined : permissions;
 }
 
 function isGiven<T>(value: T | null | undefined): value is T {

@@ -1,5 +1,5 @@
 import { assertInput, notFound, parseId, RequestError, type FieldFault, type Uuid } from "@florin/kernel";
-import { mayReverseBatch } from "../access.js";
+import { mayReverseBatch, postingPermissions, signedInViewer } from "../access.js";
 import type { BatchRow, LedgerContext } from "../context.js";
 import type { OperationRecord } from "../writer/command.js";
 import { performOperation } from "./await-outcome.js";
@@ -29,7 +29,12 @@ export async function reverse(context: LedgerContext, input: ReverseInput): Prom
     idempotencyKey: input.idempotencyKey,
     waitMs,
     fingerprinted: { mutation: "reverse", id: input.id, mode },
-    posting: { type: "REVERSAL", instructions: [], reversal: { id: batch.batchId, mode } },
+    posting: {
+      type: "REVERSAL",
+      instructions: [],
+      reversal: { id: batch.batchId, mode },
+      permissions: postingPermissions(signedInViewer(context)),
+    },
   });
 }
 
