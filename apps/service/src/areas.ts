@@ -27,6 +27,9 @@ export interface AreaFoundations {
 /** `iss` of access tokens. */
 export const ISSUER = "florin";
 
+/** In whose name the main book's checkpoints are signed (docs/audit.md). */
+const AUDIT_ORIGIN = "florin.local/book/main";
+
 /** Groups that must be there before a stream is delivered: an event published to nobody would count as delivered. */
 export const expectedGroups: Readonly<Record<Area, readonly string[]>> = {
   accounts: ["ledger.account-commands"],
@@ -59,12 +62,17 @@ export function composeLedger(
   own: Pick<
     LedgerAreaOptions,
     "verifyServiceToken" | "verifyViewer" | "leaseMs" | "unsafeNoFence" | "replicaUrl" | "haltsOnViolation"
-  >,
+  > & {
+    /** Where signed checkpoints are kept outside the database. */
+    readonly checkpointFile?: string | undefined;
+  },
 ): Promise<LedgerArea> {
   const { masterKey, isDemo, ...shared } = foundations;
+  const { checkpointFile, ...rest } = own;
   return createLedgerArea({
     ...shared,
-    ...own,
+    ...rest,
+    checkpoints: { origin: AUDIT_ORIGIN, seed: deriveSecret(masterKey, "audit-checkpoints"), file: checkpointFile },
     clock: systemClock,
     ids: randomIds,
     sealer: createPlatformSealer(masterKey),

@@ -46,6 +46,8 @@ export interface LedgerEnvironment extends AccountsEnvironment {
   readonly haltsOnViolation: boolean;
   /** For the control of a test: two writers may then both commit. */
   readonly unsafeNoFence: boolean;
+  /** Where signed checkpoints of the audit chain are kept outside the database; undefined: nowhere. */
+  readonly checkpointFile: string | undefined;
 }
 
 const DEFAULT_PORTS = { gateway: 4000, accounts: 4001, ledger: 4002 } as const;
@@ -88,6 +90,7 @@ export const environmentSchemas = {
     ACCOUNTS_URL: serviceUrls,
     FLORIN_LEASE_MS: milliseconds(100, 60_000).default(3_000),
     FLORIN_HALT_ON_VIOLATION: z.enum(["on", "off"]).default("on"),
+    FLORIN_CHECKPOINT_FILE: z.string().min(1).optional(),
     FLORIN_UNSAFE_NO_FENCE: z.enum(["0", "1"]).default("0"),
   }),
 } as const;
@@ -111,6 +114,7 @@ export function readLedgerEnvironment(source: NodeJS.ProcessEnv = process.env): 
     accountsUrls: values.ACCOUNTS_URL,
     leaseMs: values.FLORIN_LEASE_MS,
     haltsOnViolation: values.FLORIN_HALT_ON_VIOLATION === "on",
+    checkpointFile: values.FLORIN_CHECKPOINT_FILE === undefined ? undefined : resolve(values.FLORIN_CHECKPOINT_FILE),
     unsafeNoFence: values.FLORIN_UNSAFE_NO_FENCE === "1",
   };
 }

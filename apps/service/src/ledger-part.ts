@@ -44,6 +44,7 @@ export async function startLedgerPart(environment: LedgerEnvironment): Promise<R
         verifyServiceToken: identity.verifyCaller,
         verifyViewer: viewers.verifyViewer,
         leaseMs: environment.leaseMs,
+        checkpointFile: environment.checkpointFile,
         unsafeNoFence: environment.unsafeNoFence,
         haltsOnViolation: environment.haltsOnViolation,
         replicaUrl: environment.databaseReplicaUrl,

@@ -76,6 +76,7 @@ async function start(environment: Environment, onProgress: (step: string) => voi
   const ledger = await composeLedger(foundations, {
     verifyServiceToken: services.verifierOf("ledger"),
     verifyViewer,
+    checkpointFile: join(environment.home, "checkpoints.jsonl"),
     haltsOnViolation: environment.haltsOnViolation,
   });
   stops.push((deadlineMs) => ledger.stop(deadlineMs));

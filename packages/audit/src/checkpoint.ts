@@ -139,7 +139,7 @@ function parseVerifierKey(text: string): { readonly name: string; readonly keyId
   const bytes = Buffer.from(found?.["base64"] ?? "", "base64");
   if (found === undefined || bytes.length !== 1 + KEY_BYTES || bytes[0] !== ED25519)
     throw new CheckpointError(
-      "A verifier key looks like florin.local/book/main+1a2b3c4d+AbCd… (florin audit key prints it).",
+      "A verifier key looks like florin.local/book/main+1a2b3c4d+AbCd….",
     );
   const name = found["name"]!;
   const publicBytes = bytes.subarray(1);

@@ -19,7 +19,7 @@ export interface ExportCheck {
 }
 
 export function createExportCheck(options: {
-  /** Of whoever signs the book's checkpoints (`florin audit key`). undefined: signatures are not checked. */
+  /** Of whoever signs the book's checkpoints. undefined: signatures are not checked. */
   readonly verifierKey?: string | undefined;
   /** Signed notes that were kept elsewhere: the ones that a rewritten history does not fit. */
   readonly checkpoints?: readonly string[] | undefined;

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { createCheckpointSigner } from "@florin/audit";
 import { createAccessLog, type Sealer, type Viewer } from "@florin/auth";
 import {
   classifyDatabaseError,
@@ -26,7 +27,9 @@ import { createReaderSource } from "./readers.js";
 import { createReplicaReaders } from "./replica-readers.js";
 import { resolvers } from "./resolvers/index.js";
 import { createAccountCommandsGroup, createReplayStore } from "./tasks/account-commands.js";
+import { openCheckpointFile } from "./tasks/checkpoint-file.js";
 import { startInvariantChecks } from "./tasks/check-invariants.js";
+import { startCheckpoints, type CheckpointTask } from "./tasks/write-checkpoint.js";
 import { startHoldExpiry } from "./tasks/expire-holds.js";
 import type { LedgerWriter } from "./writer/command.js";
 import { createLedgerWriter, DEFAULT_LEASE_MS } from "./writer/ledger-writer.js";
@@ -59,6 +62,18 @@ export interface LedgerAreaOptions {
   readonly checkInvariantsEveryMs?: number | undefined;
   /** Does a finding that means money made or lost halt the book's writes? Default true. */
   readonly haltsOnViolation?: boolean | undefined;
+  /** AUD-2: who signs the audit chain's checkpoints, and where they are kept outside the database. undefined: nobody signs. */
+  readonly checkpoints?:
+    | {
+        readonly origin: string;
+        /** 32 secret bytes. */
+        readonly seed: Uint8Array;
+        /** undefined: the database alone keeps them. */
+        readonly file?: string | undefined;
+        /** Default 10 000; 0: never. */
+        readonly everyMs?: number | undefined;
+      }
+    | undefined;
   /** A replica of the same database, for queries; undefined: every read goes to the primary. */
   readonly replicaUrl?: string | undefined;
   /** With several hosts in the URL: remembers the primary's timeline across restarts, so that an old primary is refused. */
@@ -130,6 +145,7 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   relay.start();
   const invariants = startInvariantChecks({ ...options, everyMs: options.checkInvariantsEveryMs });
   const expiry = startHoldExpiry({ database, writer, clock, logger });
+  const checkpoints = startCheckpointsOf(options, database, writer);
 
   return {
     subgraph: await createLedgerSubgraph(options, { primary: database, replica }, writer, accountCommands),
@@ -140,10 +156,31 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
         deadlineMs,
         relay,
         writer,
-        [replays, hints, invariants, expiry],
+        [replays, hints, invariants, expiry, ...(checkpoints === undefined ? [] : [checkpoints])],
         [writerDatabase, database, ...(replica === undefined ? [] : [replica])],
       ),
   };
+}
+
+function startCheckpointsOf(
+  { checkpoints, logger, metrics }: LedgerAreaOptions,
+  database: Database,
+  writer: LedgerWriter,
+): CheckpointTask | undefined {
+  if (checkpoints === undefined) return undefined;
+  const { origin, seed, file: path, everyMs } = checkpoints;
+  const file = path === undefined ? undefined : { path, store: openCheckpointFile(path) };
+  const signer = createCheckpointSigner(origin, seed);
+  return startCheckpoints({
+    database,
+    isLeader: () => writer.isLeader(),
+    signer,
+    origin,
+    file,
+    logger,
+    metrics,
+    everyMs,
+  });
 }
 
 async function createLedgerSubgraph(

@@ -34,12 +34,10 @@ export async function findLastCheckpoint(
 export async function listCheckpointNotes(
   sql: Sql | Transaction,
   bookId: number,
-  untilSeq?: bigint,
+  { afterSeq = 0n }: { readonly afterSeq?: bigint } = {},
 ): Promise<readonly string[]> {
-  const until = untilSeq === undefined ? null : untilSeq.toString();
   const rows = await sql<{ note: string }[]>`
-    select note from ledger.audit_checkpoint
-    where book_id = ${bookId} and (${until}::bigint is null or seq <= ${until}::bigint) order by seq`;
+    select note from ledger.audit_checkpoint where book_id = ${bookId} and seq > ${afterSeq} order by seq`;
   return rows.map(({ note }) => note);
 }
 
