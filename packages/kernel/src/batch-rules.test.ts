@@ -228,6 +228,24 @@ describe("what products emit", () => {
     expect(shows(view)).toBe("-5.00 0.00 0.00 -5.00"); // HOOK-3: its own product does not judge it
   });
 
+  test("HOOK-1: all that an answer posts is one batch: one that is refused takes the others with it", () => {
+    const [good] = fee("5.00").instructions;
+    const [bad] = fee("5.00", "NONE").instructions;
+    const batch = toContractBatch({ instructions: [{ ...good!, details: { why: "late" } }, good!] }, source);
+    expect(batch).toMatchObject({ operationId: "hook_e1", clientId: "contract", origin: "CONTRACT" });
+    expect(
+      batch.instructions.map(({ type, advice, clientTransactionId }) => [type, advice, clientTransactionId]),
+    ).toEqual([0, 1].map((place) => ["CUSTOM_INSTRUCTION", false, `hook_e1:${place}`]));
+    expect(batch.instructions.map(({ details }) => details)).toEqual([{ why: "late" }, undefined]);
+    const view = newView();
+    expect(codesOf(decideBatch(view, toContractBatch({ instructions: [good!, bad!] }, source)))).toEqual([
+      ["ACCOUNT_NOT_FOUND", 1],
+    ]);
+    expect(shows(view)).toBe("0.00 0.00 0.00 0.00");
+    expect(decideBatch(view, batch).kind).toBe("accepted");
+    expect(shows(view)).toBe("-10.00 0.00 0.00 -10.00");
+  });
+
   test("CT-1: a hook that runs again for the same trigger posts once", () => {
     const executionId = executionIdOf("postPosting", ADA, "pib_1");
     expect(executionId).toBe(executionIdOf("postPosting", ADA, "pib_1"));

@@ -380,30 +380,36 @@ describe("CT-6: expiry", () => {
 });
 
 describe("CT-9: a client transaction at a value time and a known time", () => {
-  const view = funded();
-  const records: ClientTransactionRecord[] = [];
-  [authorise("100.00"), adjust("20.00"), settle("50.00"), settleFinally("90.00")].forEach((instruction, place) => {
-    const decision = decide(view, [instruction]);
-    if (decision.kind === "rejected") throw new Error("refused");
-    records.push({
-      instruction: { batchId: ADA, ordinal: place },
-      type: instruction.type,
-      change: decision.effects[0]!.change,
-      valueAt: at(place === 3 ? 5n : BigInt(10 * (place + 1))), // the last is backdated before the first
-      knownAt: at(BigInt(100 * (place + 1))),
+  const lived = () => {
+    const view = funded();
+    const records: ClientTransactionRecord[] = [];
+    [authorise("100.00"), adjust("20.00"), settle("50.00"), settleFinally("90.00")].forEach((instruction, place) => {
+      const decision = decide(view, [instruction]);
+      if (decision.kind === "rejected") throw new Error("refused");
+      records.push({
+        instruction: { batchId: ADA, ordinal: place },
+        type: instruction.type,
+        change: decision.effects[0]!.change,
+        valueAt: at(place === 3 ? 5n : BigInt(10 * (place + 1))), // the last is backdated before the first
+        knownAt: at(BigInt(100 * (place + 1))),
+      });
     });
-  });
-  const seen = (valueAt: bigint, knownAt: bigint) =>
-    viewClientTransaction(transactionOf(view), records, { valueAt: at(valueAt), knownAt: at(knownAt) });
+    const state = transactionOf(view);
+    const seen = (valueAt: bigint, knownAt: bigint) =>
+      viewClientTransaction(state, records, { valueAt: at(valueAt), knownAt: at(knownAt) });
+    return { state, seen };
+  };
 
   test("live it is what the book holds", () => {
-    const { effectiveWindow, instructions, ...state } = seen(1_000n, 1_000n)!;
-    expect(state).toEqual(transactionOf(view));
+    const { state, seen } = lived();
+    const { effectiveWindow, instructions, ...shown } = seen(1_000n, 1_000n)!;
+    expect(shown).toEqual(state);
     expect(effectiveWindow).toEqual({ from: 5n, to: 30n });
     expect(instructions).toHaveLength(4);
   });
 
   test("before anything was known there was none, and later instructions change no earlier knowledge", () => {
+    const { seen } = lived();
     expect(seen(1_000n, 99n)).toBeUndefined();
     expect(seen(1_000n, 100n)).toMatchObject({ outstanding: dollars("100.00"), status: "AUTHORISED" });
     expect(seen(20n, 300n)).toMatchObject({ outstanding: dollars("120.00"), status: "AUTHORISED" });

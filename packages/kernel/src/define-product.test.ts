@@ -192,10 +192,20 @@ describe("what a definition may ask for", () => {
   const year = { start: { origin: "EFFECTIVE", shift: { years: -1 } }, end: "EFFECTIVE" };
   const decade = { start: { origin: "EFFECTIVE", shift: { years: -10 } }, end: "EFFECTIVE" };
 
+  test.each<[string, object]>([
+    ["balances of a moment and observations", { balances: "latest", observations: {} }],
+    ["balances of a range and intervals", { balances: "1 day", balanceIntervals: {} }],
+    ["postings of a range and intervals", { postings: "1 day", postingIntervals: {} }],
+  ])("FET-4: one kind of data is asked for in one way: %s", (_what, reads) => {
+    expect(defining("postPosting", reads)).toThrow(/test: postPosting asks for (balances|postings) both .*FET-4/);
+  });
+
+  test("FET-4: balances by fetcher and postings by shorthand are two kinds", () => {
+    expect(defining("postPosting", { observations: {}, balanceIntervals: {}, postings: "1 day" })).not.toThrow();
+    expect(defining("postPosting", { postingIntervals: {}, balances: "1 day" })).not.toThrow();
+  });
+
   test.each<[string, keyof Hooks, object, RegExp]>([
-    ["FET-4: balances in two ways", "postPosting", { balances: "latest", observations: {} }, /FET-4/],
-    ["FET-4: intervals in two ways", "postPosting", { balances: "1 day", balanceIntervals: {} }, /FET-4/],
-    ["FET-4: postings in two ways", "postPosting", { postings: "1 day", postingIntervals: {} }, /FET-4/],
     ["FET-5: an interval on the hot path", "prePosting", { balances: "1 month" }, /FET-5/],
     ["FET-5: an interval fetcher on the hot path", "prePosting", { balanceIntervals: {} }, /may not read/],
     ["FET-5: more than 400 days", "postPosting", { postingIntervals: { all: decade } }, /FET-5/],

@@ -6,6 +6,7 @@ import {
   decide,
   deposit,
   dollars,
+  expectIn,
   newView,
   NOW,
   OPENED,
@@ -17,7 +18,8 @@ import {
 } from "../test/book-fixture.js";
 import type { BookView } from "./book-view.js";
 import type { Instruction } from "./instruction.js";
-import type { Restriction } from "./restriction.js";
+import { refuse } from "./refusal.js";
+import { judgeRestrictions, type Restriction } from "./restriction.js";
 
 const may = (...permissions: readonly string[]) => ({ permissions: new Set(permissions) });
 function restriction(type: Restriction["type"], more: Partial<Restriction> = {}): Restriction {
@@ -66,6 +68,47 @@ describe("restrictions", () => {
     ]);
   });
 
+  test("RES-1: an account's restriction is for what comes from any device", () => {
+    expect(
+      codesOf(decide(restricted(restriction("PREVENT_DEBITS")), [withdraw("1.00", { paymentDevice: "card-7" })])),
+    ).toEqual([["RESTRICTED", 0]]);
+  });
+
+  test("RES-1: money that was expected and does not come is no debit, and money that is expected is a credit", () => {
+    const named = { clientTransactionId: "in" };
+    const expecting = (...restrictions: readonly Restriction[]) => {
+      const view = restricted();
+      decide(view, [expectIn("9.00", named)]);
+      view.accounts.set(ADA, { ...view.accounts.get(ADA)!, restrictions });
+      return view;
+    };
+    expect(codesOf(decide(expecting(restriction("PREVENT_DEBITS")), [release(named)]))).toEqual([]);
+    const credits = restriction("PREVENT_CREDITS");
+    expect(codesOf(decide(expecting(credits), [settle("9.00", named)]))).toEqual([]);
+    expect(codesOf(decide(expecting(credits), [settle("9.01", named)]))).toEqual([["RESTRICTED", 0]]);
+    expect(codesOf(decide(expecting(credits), [expectIn("1.00", { clientTransactionId: "b" })]))).toEqual([
+      ["RESTRICTED", 0],
+    ]);
+  });
+
+  test.each<[Restriction["type"], "rule" | "limit", "RESTRICTED" | "RESTRICTED_REVIEW" | "RESTRICTION_LIMIT"]>([
+    ["PREVENT_DEBITS", "rule", "RESTRICTED"],
+    ["PREVENT_CREDITS", "rule", "RESTRICTED"],
+    ["REVIEW_DEBITS", "rule", "RESTRICTED_REVIEW"],
+    ["REVIEW_CREDITS", "rule", "RESTRICTED_REVIEW"],
+    ["LIMIT_DEBITS", "limit", "RESTRICTION_LIMIT"],
+    ["LIMIT_CREDITS", "limit", "RESTRICTION_LIMIT"],
+  ])("RES-1: the objection of %s says its type, its kind and the restriction's code", (type, kind, code) => {
+    const decision = decide(newView({ product: undefined }), [
+      type.endsWith("DEBITS") ? withdraw("0.01") : deposit("0.01"),
+    ]);
+    if (decision.kind === "rejected") throw new Error("refused");
+    const times = { valueAt: NOW, bookedAt: NOW };
+    expect(judgeRestrictions(ADA, [restriction(type)], deposit("0.01"), decision.legs, times)).toEqual([
+      { type, kind, ...refuse(code, "COURT_ORDER") }, // a LIMIT without a limit lets nothing through
+    ]);
+  });
+
   test("RES-2: it holds when it holds at the value time or at the booking time, from its start to before its end", () => {
     const backdated = { valueAt: at(1_500n), bookedAt: NOW };
     const holds = (from: bigint, to?: bigint) =>
@@ -104,6 +147,10 @@ describe("restrictions", () => {
   test("PI-4: an advice passes a limit with a note, and no other restriction", () => {
     const advice = withdraw("60.00", { advice: true });
     expect(decide(restricted(restriction("LIMIT_DEBITS", { limit: dollars("50.00") })), [advice])).toMatchObject({
+      acceptedDespite: [{ instructionIndex: 0, code: "RESTRICTION_LIMIT" }],
+    });
+    const advised = deposit("60.00", { advice: true });
+    expect(decide(restricted(restriction("LIMIT_CREDITS", { limit: dollars("50.00") })), [advised])).toMatchObject({
       acceptedDespite: [{ instructionIndex: 0, code: "RESTRICTION_LIMIT" }],
     });
     expect(codesOf(decide(restricted(restriction("PREVENT_DEBITS")), [advice]))).toEqual([["RESTRICTED", 0]]);
