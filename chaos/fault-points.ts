@@ -78,7 +78,7 @@ function kindsOf(point: FaultPoint): readonly PartKind[] {
 
 /** Of several processes only the one with the lead passes it: the writer's lease, or the consumer group's. */
 function needsLead(point: FaultPoint): boolean {
-  return /^(ledger\.lease|ledger\.commit|redis-bus|consumer)\./.test(point);
+  return /^(ledger\.lease|ledger\.commit|ledger\.hooks|redis-bus|consumer)\./.test(point);
 }
 
 export async function runFaultPoints(options: FaultPointsOptions): Promise<FaultPointsReport> {

@@ -8,6 +8,7 @@ import { outstandingOf } from "./hold-model.js";
 import { judgeHolds, type HoldValue, type PlacedBatch, type StoredHold } from "./judge-holds.js";
 import { startNemesis, type Strike } from "./nemesis.js";
 import { createSeededRandom, type SeededRandom } from "./seeded-random.js";
+import { SECOND_FENCE_DOWN } from "./two-writers.js";
 import { startWorkloadBench, type WorkloadBench } from "./workload-bench.js";
 
 /**
@@ -18,8 +19,7 @@ import { startWorkloadBench, type WorkloadBench } from "./workload-bench.js";
  * agrees with real time, and which comes to the hold's sums (chaos/judge-holds.ts over a model that shares nothing with the kernel);
  * nothing acknowledged is lost or doubled (I2); the wallets have to the cent what was settled; the books' own rules (INV-3).
  *
- * The control asks again under a new key, as a client would that knows of no idempotency: what was committed and cut off from its answer
- * happens twice, and the sums that clients were told must be seen to be wrong.
+ * The control has the fence off, and ledgers that freeze: a writer wakes beside its heir and both write, which must be seen.
  */
 export interface HoldsOptions {
   /** How many operations. */
@@ -52,9 +52,21 @@ export interface HoldsReport {
 
 const CLIENTS = 12;
 const HOLDS_AT_ONCE = 4;
-const WALLETS = 2;
+const WALLETS = 4;
 const FUNDS = "5000000.00";
 const MAX_CENTS = 5_000;
+const FOLLOW_UPS = [
+  "adjust",
+  "adjust",
+  "adjust",
+  "replace",
+  "replace",
+  "settle",
+  "settle",
+  "settle",
+  "all",
+  "release",
+] as const;
 const KEY_PREFIX = "holds-";
 const FINAL_WITHIN_MS = 60_000;
 /** One hold in four ends by itself. */
@@ -71,12 +83,14 @@ export const holdStrikes: readonly Strike[] = [
   "black hole before the database",
 ];
 
+const FENCE_DOWN = { sql: SECOND_FENCE_DOWN, ledger: { FLORIN_UNSAFE_NO_FENCE: "1" } };
+
 const POST = `mutation ($input: PostInstructionBatchInput!) {
   postInstructionBatch(input: $input) { batch { status rejections { code } } } }`;
 const DEPOSIT = "mutation ($input: DepositInput!) { deposit(input: $input) { operation { status } } }";
 
 export async function runHolds(options: HoldsOptions): Promise<HoldsReport> {
-  const bench = await startWorkloadBench();
+  const bench = await startWorkloadBench(options.control === true ? FENCE_DOWN : undefined);
   try {
     return await runOn(bench, options);
   } finally {
@@ -90,7 +104,8 @@ interface Run {
   readonly wallets: readonly string[];
   /** The holds that clients work on just now. */
   readonly names: string[];
-  readonly isControl: boolean;
+  /** Those that somebody knows to have been authorised. */
+  readonly open: Set<string>;
   readonly until: number;
   left: number;
   opened: number;
@@ -103,7 +118,8 @@ async function runOn(bench: WorkloadBench, options: HoldsOptions): Promise<Holds
   await Promise.all(wallets.map((wallet) => fund(bench, wallet)));
   const startedAt = performance.now();
   const run: Run = {
-    ...{ bench, wallets, history: createHistory<HoldValue>(), isControl: options.control === true },
+    ...{ bench, wallets, history: createHistory<HoldValue>() },
+    open: new Set(),
     names: Array.from({ length: HOLDS_AT_ONCE }, (_, index) => `hold-${index}`),
     until: startedAt + (options.seconds ?? Infinity) * 1_000,
     ...{ left: options.rounds, opened: HOLDS_AT_ONCE, finished: 0 },
@@ -111,7 +127,7 @@ async function runOn(bench: WorkloadBench, options: HoldsOptions): Promise<Holds
   const nemesis = startNemesis(
     { ...bench, random },
     {
-      strikes: options.strikes ?? (options.control === true ? ["cut between a commit and its answer"] : holdStrikes),
+      strikes: options.strikes ?? (options.control === true ? ["freeze a ledger"] : holdStrikes),
       everyMs: options.strikeEveryMs ?? (options.control === true ? 500 : 5_000),
       onStrike: (name) => options.onProgress?.(`${run.finished} operations on ${run.opened} holds: ${name}`),
     },
@@ -131,36 +147,29 @@ async function runClient(run: Run, random: SeededRandom): Promise<void> {
   while (run.left-- > 0 && performance.now() < run.until) {
     const place = random.below(HOLDS_AT_ONCE);
     const hold = run.names[place] ?? "";
-    const action = planAction(hold, random);
+    const action = planAction(hold, run.open.has(hold), random);
     const key = `${KEY_PREFIX}${run.history.entries.length}`;
     const invocation = run.history.invoke(process, action.kind, { key, action });
     const answer = await perform(run, key, action).catch(() => undefined);
     if (answer === undefined) {
       invocation.info();
       process = run.history.newProcess();
-    } else if (answer.code === null) invocation.ok();
-    else invocation.fail({ key, action, code: answer.code });
+    } else if (answer.code === null) {
+      invocation.ok();
+      run.open.add(hold);
+    } else invocation.fail({ key, action, code: answer.code });
     run.finished++;
     // Closed holds are met a few more times before a new one takes their place.
     const isOver = answer?.code === "CLIENT_TRANSACTION_CLOSED" || answer?.code === "CLIENT_TRANSACTION_EXPIRED";
-    if (isOver && random.below(4) === 0 && run.names[place] === hold) run.names[place] = `hold-${run.opened++}`;
+    if (isOver && random.below(2) === 0 && run.names[place] === hold) run.names[place] = `hold-${run.opened++}`;
   }
 }
 
-function planAction(hold: string, random: SeededRandom): HoldAction {
+/** Before anybody has authorised it, and now and then afterwards, a client tries to. */
+function planAction(hold: string, isOpen: boolean, random: SeededRandom): HoldAction {
   const cents = String(1 + random.below(MAX_CENTS));
-  const kind = random.pick([
-    "authorise",
-    "authorise",
-    "adjust",
-    "adjust",
-    "replace",
-    "settle",
-    "settle",
-    "settle",
-    "all",
-    "release",
-  ]);
+  const isOpener = random.below(10) < (isOpen ? 1 : 7);
+  const kind = isOpener ? "authorise" : random.pick(FOLLOW_UPS);
   switch (kind) {
     case "authorise":
       return {
@@ -185,11 +194,11 @@ function planAction(hold: string, random: SeededRandom): HoldAction {
 
 /** Asks under the same key until it is decided. Throws when it is not after a minute. */
 async function perform(run: Run, key: string, action: HoldAction): Promise<{ readonly code: string | null }> {
-  const { bench, isControl } = run;
+  const { client } = run.bench;
   const deadline = performance.now() + FINAL_WITHIN_MS;
   const input = { instructions: [toInput(run, action)], idempotencyKey: key };
   for (;;) {
-    const { postInstructionBatch } = await (isControl ? bench.forgetful : bench.client).ask<{
+    const { postInstructionBatch } = await client.ask<{
       postInstructionBatch: { batch: { status: string; rejections: readonly { code: string }[] } };
     }>(POST, { input }, PARTNER_KEY);
     const { status, rejections } = postInstructionBatch.batch;

@@ -105,6 +105,14 @@ export async function runTwoWriters(options: TwoWritersOptions): Promise<TwoWrit
   }
 }
 
+/** For controls. */
+export const SECOND_FENCE_DOWN = `
+  alter table ledger.posting_instruction_batch drop constraint if exists posting_instruction_batch_book_id_seq_key;
+  alter table ledger.operation drop constraint if exists operation_pkey,
+    drop constraint if exists operation_principal_idempotency_key_key;
+  drop index if exists ledger.posting_instruction_batch_outbox_position;
+  alter table ledger.outbox drop constraint if exists outbox_position_key;`;
+
 interface Stage {
   readonly cluster: FlorinCluster;
   readonly proxies: readonly TcpProxy[];
@@ -114,10 +122,7 @@ interface Stage {
 
 /** What stands behind the head row: with it, a second writer's commit is refused by the database itself. */
 async function dropSecondFence({ sql }: Database): Promise<void> {
-  await sql.unsafe(`
-    alter table ledger.posting_instruction_batch drop constraint posting_instruction_batch_book_id_seq_key;
-    alter table ledger.operation drop constraint operation_pkey, drop constraint operation_principal_idempotency_key_key;
-    alter table ledger.outbox drop constraint outbox_position_key;`);
+  await sql.unsafe(SECOND_FENCE_DOWN);
 }
 
 async function strikeInTurn(stage: Stage, options: TwoWritersOptions): Promise<TwoWritersReport> {

@@ -24,8 +24,6 @@ export interface WorkloadBench {
   readonly postgres: TcpProxy;
   readonly leaseMs: number;
   readonly client: PatientClient;
-  /** For controls: asks again under a new idempotency key, as if it knew of none. */
-  readonly forgetful: PatientClient;
   /** Past the proxy, for oracles. */
   readonly databaseUrl: string;
   /** Of the person who owns the accounts. */
@@ -47,8 +45,13 @@ const DYING = new Set([...EXPECTED, "ECONNRESET", "UND_ERR_SOCKET", "EPIPE"]);
 const PASSWORD = "a long enough secret";
 const RENEW_MS = 240_000;
 
-export async function startWorkloadBench(): Promise<WorkloadBench> {
+/** @param control takes protection away, for a scenario's control: in the database before anything starts, and in the ledgers' environment */
+export async function startWorkloadBench(control?: {
+  readonly sql: string;
+  readonly ledger: Readonly<Record<string, string>>;
+}): Promise<WorkloadBench> {
   const database = await createTestDatabase();
+  if (control !== undefined) await runSql(database.url, control.sql);
   let redis: TestRedis | undefined;
   let proxy: TcpProxy | undefined;
   let cluster: FlorinCluster | undefined;
@@ -68,7 +71,7 @@ export async function startWorkloadBench(): Promise<WorkloadBench> {
       redisUrl: redis.url,
       ...{ gateways: 2, accounts: 1, ledgers: 2 },
       environment: { FLORIN_LEASE_MS: String(LEASE_MS), LOG_LEVEL: "warn" },
-      environmentOf: (kind) => (kind === "ledger" ? { DATABASE_URL: proxiedUrl } : undefined),
+      environmentOf: (kind) => (kind === "ledger" ? { DATABASE_URL: proxiedUrl, ...control?.ledger } : undefined),
     });
     return toBench(database, redis, proxy, cluster, stop);
   } catch (error) {
@@ -84,8 +87,7 @@ function toBench(
   cluster: FlorinCluster,
   stop: () => Promise<void>,
 ): WorkloadBench {
-  const urls = cluster.gateways.map(({ url }) => url);
-  const client = createPatientClient(urls);
+  const client = createPatientClient(cluster.gateways.map(({ url }) => url));
   const email = `owner-${randomUUID()}@example.test`;
   const registered = register(client, email);
   registered.catch(() => undefined); // told to whoever asks for the owner
@@ -99,7 +101,6 @@ function toBench(
     postgres: proxy,
     leaseMs: LEASE_MS,
     client,
-    forgetful: createPatientClient(urls, underAnotherKey),
     databaseUrl: database.url,
     owner,
     auditor: renewed(() => signIn(client, "auditor@florin.test", "florin-demo-1")),
@@ -109,11 +110,6 @@ function toBench(
     unexpected: () => listUnexpected(client, cluster),
     stop,
   };
-}
-
-function underAnotherKey(variables: unknown): unknown {
-  const { input } = variables as { readonly input: { readonly idempotencyKey: string } };
-  return { input: { ...input, idempotencyKey: `${input.idempotencyKey}-again-${randomUUID()}` } };
 }
 
 /** With what the parts wrote about it: an answer INTERNAL says nothing to a client. */
@@ -181,6 +177,11 @@ async function openAccounts(
     return balances.length === count;
   }, 60_000);
   return opened;
+}
+
+async function runSql(databaseUrl: string, text: string): Promise<void> {
+  const sql = postgres(databaseUrl, { max: 1, onnotice: () => undefined });
+  await sql.unsafe(text).finally(() => sql.end({ timeout: 5 }));
 }
 
 async function listOperations(databaseUrl: string, prefix: string) {
