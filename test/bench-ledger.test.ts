@@ -43,27 +43,28 @@ async function runEngine(
 interface Report {
   readonly bench: string;
   readonly faults: readonly string[];
-  readonly ratios: { readonly engineToSingle: number; readonly hotToEngine: number };
+  readonly ratios: { readonly engineToSingle: number; readonly auditShare: number };
   readonly series: Readonly<
     Record<string, { readonly perSecond: number; readonly runs: readonly { readonly answers: number }[] }>
   >;
   readonly setting: { readonly settings: Readonly<Record<string, string>> };
 }
 
-it("measures the commit engine, with every answer and both books right", async () => {
-  const { code, out, err } = await runEngine(...TINY, "--series", "single,engine,hot");
+it("measures the commit engine, with every answer and each book right", async () => {
+  const { code, out, err } = await runEngine(...TINY, "--series", "single,engine,unaudited");
   expect({ code, err }).toEqual({ code: 0, err: "" });
   const lines = out.trim().split("\n");
   const report = JSON.parse(lines.at(-1) ?? "") as Report;
-  expect(report).toMatchObject({ bench: "ledger/engine", faults: [] });
+  // "compared": the one book is chained, the other is not; otherwise L3 would compare a thing with itself.
+  expect(report).toMatchObject({ bench: "ledger/engine", faults: [], audit: "compared" });
   expect(report.setting.settings).toMatchObject({ fsync: "on", synchronous_commit: "on", data_checksums: "on" });
-  for (const name of ["single", "engine", "hot"]) {
+  for (const name of ["single", "engine", "unaudited"]) {
     expect(report.series[name]?.runs[0]?.answers).toBeGreaterThan(0);
     expect(report.series[name]?.perSecond).toBeGreaterThan(0);
     expect(lines.some((line) => line.trim().startsWith(`${name} `))).toBe(true);
   }
   expect(report.ratios.engineToSingle).toBeGreaterThan(0);
-  expect(report.ratios.hotToEngine).toBeGreaterThan(0);
+  expect(report.ratios.auditShare).toBeLessThan(1);
 });
 
 it("says which option it does not take, and refuses to measure without durability", async () => {

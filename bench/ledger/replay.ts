@@ -8,6 +8,7 @@ import { describeSetting, startBenchCluster } from "./bench-cluster.js";
 import { EVERY_BENCH, parseSettings, readOptions } from "./bench-options.js";
 import { median } from "./closed-loop.js";
 import { formatTable, formatVerdicts, runBench, say, toLine } from "./report.js";
+import { startResourceMeter } from "./resource-meter.js";
 
 /**
  * L7 of docs/performance.md: how fast what the ledger knows can be built again.
@@ -157,10 +158,16 @@ runBench(async () => {
       `ledger replay: ${setting.versions["postgres"]}; ${await store.head()} events of ${options.transfers} transfers`,
     );
     const eventsPerSecond: number[] = [];
+    const nodeMicros: number[] = [];
+    const postgresMicros: number[] = [];
     const postingsPerSecond: number[] = [];
     const faults: string[] = [];
     for (let round = 0; round < options.runs; round++) {
+      const readMeter = await startResourceMeter(cluster);
       const events = await timed(() => replayEvents(store));
+      const used = await readMeter();
+      nodeMicros.push(used.nodeMicros / events.result.events);
+      postgresMicros.push(used.postgresMicros / events.result.events);
       eventsPerSecond.push(events.result.events / events.seconds);
       faults.push(...(await compare(url, events.result)));
       const postings = await timed(() => replayPostings(url));
@@ -172,7 +179,11 @@ runBench(async () => {
     }
     await book.stop();
     faults.push(...(await findFaults(url, { operations: { completed: operations + completed, rejected } })));
-    tell({ events: median(eventsPerSecond), postings: median(postingsPerSecond) }, { setting, faults });
+    const cpuOfEvent = { nodeMicros: median(nodeMicros), postgresMicros: median(postgresMicros) };
+    say(
+      `\n  CPU of an event: Node ${cpuOfEvent.nodeMicros.toFixed(1)} µs, PostgreSQL ${cpuOfEvent.postgresMicros.toFixed(1)} µs`,
+    );
+    tell({ events: median(eventsPerSecond), postings: median(postingsPerSecond) }, { cpuOfEvent, setting, faults });
     return faults;
   } finally {
     await cluster.stop();
