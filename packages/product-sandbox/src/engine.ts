@@ -1,4 +1,4 @@
-import { newQuickJSWASMModule, type QuickJSWASMModule } from "quickjs-emscripten";
+import { newQuickJSWASMModuleFromVariant, RELEASE_SYNC, type QuickJSWASMModule } from "quickjs-emscripten";
 import { createContext, Script } from "node:vm";
 import { readGuestModules, type GuestModules } from "./guest-source.js";
 
@@ -7,9 +7,21 @@ import { readGuestModules, type GuestModules } from "./guest-source.js";
  * the middle (the watchdog, the host's stack at its end) leaves it in no state to go on: it is given up, and a spare takes its place,
  * made ahead because making one cannot be waited for under a lock.
  */
-export interface EngineInstance {
+export class EngineInstance {
   readonly module: QuickJSWASMModule;
-  isLost: boolean;
+  #isLost = false;
+
+  constructor(module: QuickJSWASMModule) {
+    this.module = module;
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  lose(): void {
+    this.#isLost = true;
+  }
 }
 
 const SPARES = 2;
@@ -17,19 +29,27 @@ const SPARES = 2;
 export class SandboxEngine {
   readonly guest: GuestModules;
   readonly #spares: EngineInstance[];
+  readonly #newInstance: () => Promise<EngineInstance>;
   #current: EngineInstance;
   #refilling: Promise<void> | undefined;
+  #refillFault: unknown;
 
-  private constructor(guest: GuestModules, first: EngineInstance, spares: EngineInstance[]) {
+  private constructor(
+    guest: GuestModules,
+    newInstance: () => Promise<EngineInstance>,
+    first: EngineInstance,
+    spares: EngineInstance[],
+  ) {
     this.guest = guest;
+    this.#newInstance = newInstance;
     this.#current = first;
     this.#spares = spares;
   }
 
   static async open(): Promise<SandboxEngine> {
-    const guest = await readGuestModules();
+    const [guest, newInstance] = await Promise.all([readGuestModules(), preload()]);
     const spares = await Promise.all(Array.from({ length: SPARES }, newInstance));
-    return new SandboxEngine(guest, await newInstance(), spares);
+    return new SandboxEngine(guest, newInstance, await newInstance(), spares);
   }
 
   /** The one to run in now. Throws for the moment that it takes to make more, when many were lost at once. */
@@ -37,7 +57,10 @@ export class SandboxEngine {
     if (!this.#current.isLost) return this.#current;
     const spare = this.#spares.pop();
     this.#refill();
-    if (spare === undefined) throw new Error("SANDBOX_RESTARTING: products broke it several times at once; try again");
+    if (spare === undefined)
+      throw new Error("SANDBOX_RESTARTING: products broke it several times at once; try again in a moment", {
+        cause: this.#refillFault,
+      });
     this.#current = spare;
     return spare;
   }
@@ -48,18 +71,31 @@ export class SandboxEngine {
   }
 
   #refill(): void {
-    this.#refilling ??= (async () => {
-      try {
-        while (this.#spares.length < SPARES) this.#spares.push(await newInstance());
-      } finally {
-        this.#refilling = undefined;
-      }
-    })();
+    this.#refilling ??= this.#makeSpares();
+  }
+
+  /** Never rejects: what failed is told to who finds no spare, and tried again then. */
+  async #makeSpares(): Promise<void> {
+    try {
+      while (this.#spares.length < SPARES) this.#spares.push(await this.#newInstance());
+      this.#refillFault = undefined;
+    } catch (fault) {
+      this.#refillFault = fault;
+    } finally {
+      this.#refilling = undefined;
+    }
   }
 }
 
-async function newInstance(): Promise<EngineInstance> {
-  return { module: await newQuickJSWASMModule(), isLost: false };
+/** The interpreter's own files are imported once; an instance made later touches no module any more. */
+async function preload(): Promise<() => Promise<EngineInstance>> {
+  const [ffi, loader] = await Promise.all([RELEASE_SYNC.importFFI(), RELEASE_SYNC.importModuleLoader()]);
+  const variant: typeof RELEASE_SYNC = {
+    ...RELEASE_SYNC,
+    importFFI: () => Promise.resolve(ffi),
+    importModuleLoader: () => Promise.resolve(loader),
+  };
+  return async () => new EngineInstance(await newQuickJSWASMModuleFromVariant(variant));
 }
 
 const box: { run: () => unknown } = { run: () => undefined };

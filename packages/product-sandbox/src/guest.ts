@@ -80,14 +80,18 @@ export class Guest {
 
   /** Evaluates the source and takes its default export. Once. */
   load(source: string): LoadOutcome {
+    const budget = loadBudget(this.#options.limits);
+    return this.#watched(budget, () => this.#loadAll(source, budget));
+  }
+
+  #loadAll(source: string, budget: Budget): LoadOutcome {
     const entry = this.#own(this.#evaluate(`export * from "${GUEST_ENTRY}";`, "entry.js"));
     const [restrict, load, call] = ["restrict", "load", "call"].map((name) =>
       this.#own(this.#context.getProp(entry, name)),
     ) as [QuickJSHandle, QuickJSHandle, QuickJSHandle];
     this.#context.unwrapResult(this.#context.callFunction(restrict, this.#context.undefined)).dispose();
     this.#call = call;
-    const budget = loadBudget(this.#options.limits);
-    return this.#watched(budget, () => this.#loadProduct(source, load, budget));
+    return this.#loadProduct(source, load, budget);
   }
 
   #loadProduct(source: string, load: QuickJSHandle, budget: Budget): LoadOutcome {
@@ -128,6 +132,8 @@ export class Guest {
     }
     const answer = context.getString(outcome.value);
     outcome.value.dispose();
+    // The product could have caught this one, and so could run-product.ts.
+    if (answer.startsWith(CAUGHT)) this.#exceedIfLimit(answer.slice(CAUGHT.length), budget);
     return answer;
   }
 
@@ -141,7 +147,7 @@ export class Guest {
       this.#runtime.dispose();
     } catch {
       // A runtime that does not end has leaked: its instance goes with it.
-      this.#options.instance.isLost = true;
+      this.#options.instance.lose();
     }
   }
 
@@ -159,7 +165,7 @@ export class Guest {
     } catch (fault) {
       this.#isSpent = true;
       if (fault instanceof SandboxLimitError) throw fault;
-      this.#options.instance.isLost = true;
+      this.#options.instance.lose();
       throw new SandboxLimitError(describeBreak(fault, budget));
     }
     if (this.#stopwatch.hasOverrun()) this.#exceed(timeMessage(budget));
@@ -176,13 +182,13 @@ export class Guest {
     const dumped: unknown = this.#context.dump(error);
     error.dispose();
     const fault = toFault(dumped);
-    if (fault.name === "InternalError") {
-      if (fault.message.startsWith("interrupted")) this.#exceed(timeMessage(budget));
-      if (fault.message.includes("out of memory")) this.#exceed(memoryMessage(budget, this.#options.limits));
-      if (fault.message.includes("stack overflow"))
-        this.#exceed(`STACK: ${budget.of} calls itself too deeply (HOOK-5)`);
-    }
+    if (fault.name === "InternalError") this.#exceedIfLimit(fault.message, budget);
     return { kind: "faulty", fault };
+  }
+
+  #exceedIfLimit(message: string, budget: Budget): void {
+    const met = limits.find(([sign]) => message.startsWith(sign));
+    if (met !== undefined) this.#exceed(met[1](budget, this.#options.limits));
   }
 
   #findModule(name: string): string {
@@ -218,16 +224,29 @@ function timeMessage({ of, cpuMillis }: Budget): string {
   return `TIME: ${of} took more than ${cpuMillis} ms of CPU time; let it do less (HOOK-5)`;
 }
 
+/** How the interpreter says that a limit was met, and how we do. */
+const limits: readonly (readonly [sign: string, say: (budget: Budget, limits: SandboxLimits) => string])[] = [
+  ["interrupted", timeMessage],
+  ["out of memory", memoryMessage],
+  ["stack overflow", ({ of }) => `STACK: ${of} calls itself too deeply (HOOK-5)`],
+];
+const CAUGHT = 'E{"name":"InternalError","message":"';
+
 function memoryMessage({ of }: Budget, { memoryMebibytes }: SandboxLimits): string {
   return `MEMORY: ${of} needed more than ${memoryMebibytes} MiB; let it keep less (HOOK-5)`;
 }
 
+/** By name and code: what the watchdog throws is of another realm's classes. */
 function describeBreak(fault: unknown, budget: Budget): string {
-  if (fault instanceof RangeError || (fault instanceof Error && fault.name === "RangeError"))
-    return `STACK: ${budget.of} nests too deeply; make it flatter (HOOK-5)`;
-  const isStopped = fault instanceof Object && "code" in fault && fault.code === "ERR_SCRIPT_EXECUTION_TIMEOUT";
-  if (isStopped) return timeMessage(budget);
-  return `BROKEN: ${budget.of} ended the sandbox: ${fault instanceof Error ? fault.message : String(fault)}`;
+  const { name, code, message } = { name: "", code: "", message: "", ...propertiesOf(fault) };
+  if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") return timeMessage(budget);
+  if (name === "RangeError") return `STACK: ${budget.of} nests too deeply; make it flatter (HOOK-5)`;
+  return `BROKEN: ${budget.of} ended the sandbox: ${String(message)}`;
+}
+
+function propertiesOf(fault: unknown): { name?: unknown; code?: unknown; message?: unknown } {
+  if (fault === null || typeof fault !== "object") return { message: fault };
+  return { name: Reflect.get(fault, "name"), code: Reflect.get(fault, "code"), message: Reflect.get(fault, "message") };
 }
 
 function faulty(name: string, message: string): LoadOutcome {

@@ -1,4 +1,12 @@
-import { runHook, type HookData, type HookKind, type HookOutcome, type Json } from "@florin/kernel";
+import {
+  asUuid,
+  instantFromMicros,
+  runHook,
+  type HookData,
+  type HookKind,
+  type HookOutcome,
+  type Json,
+} from "@florin/kernel";
 import { openProductSandbox, type ProductSandbox, type SandboxOptions, type UploadedProduct } from "../src/index.js";
 
 /** Machines that test are slow and shared: budgets that only a loop without end uses up, unless a test says otherwise. */
@@ -38,13 +46,13 @@ export const me = {
   openedAt: 1_000n,
 } as HookData["account"];
 
-export const occasion = {
+export const occasion: HookData<"postPosting"> = {
   account: me,
-  effectiveAt: 1_735_689_600_123_456n,
+  effectiveAt: instantFromMicros(1_735_689_600_123_456n),
   parameters: { fee: "2.00", secret: "7" },
   flags: ["VIP", "SECRET"],
-  occasion: { instructions: [], batchId: "00000000-0000-7000-8000-000000000005", backdated: false },
-} as HookData<"postPosting">;
+  occasion: { instructions: [], batchId: asUuid("00000000-0000-7000-8000-000000000005"), backdated: false },
+};
 
 export function post(
   product: UploadedProduct,

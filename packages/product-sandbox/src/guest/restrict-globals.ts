@@ -12,8 +12,8 @@ const { isArray } = Array;
 
 /** Elements of a list that natives may walk. */
 const MAX_ELEMENTS = 100_000;
-/** Steps of a search, text by needle. */
-const MAX_SEARCH_STEPS = 10_000_000;
+/** Steps of one native on a text; of a search, text by needle. */
+const MAX_TEXT_STEPS = 2_000_000;
 
 const removedGlobals = [
   "eval",
@@ -62,7 +62,8 @@ function remove(from: object, name: string): void {
 }
 
 function define(on: object, name: string, value: unknown): void {
-  defineProperty(on, name, { value, writable: false, enumerable: false, configurable: false });
+  const isDefined = defineProperty(on, name, { value, writable: false, enumerable: false, configurable: true });
+  if (!isDefined) throw new TypeError(`${name} cannot be replaced`);
 }
 
 function refuse(what: string, instead: string): never {
@@ -146,22 +147,45 @@ function flatten(list: readonly unknown[], depth: number): unknown[] {
   return flat;
 }
 
+/** Natives on texts walk the whole text, and these once for each place of the needle. */
+const searches = ["indexOf", "lastIndexOf", "includes", "split", "replace", "replaceAll"];
+/** The interpreter makes templates with `concat`, these guards' own among them. */
+const unguardedTexts = ["constructor", "length", "toString", "valueOf", "concat"];
+/** And these make one as long as they are told. */
+const stretchers = ["repeat", "padStart", "padEnd"];
+
 function guardTexts(): void {
-  for (const name of ["indexOf", "lastIndexOf", "includes", "split", "replace", "replaceAll"]) {
-    const native = getOwnPropertyDescriptor(String.prototype, name)?.value as Native;
-    define(String.prototype, name, function (this: unknown, needle: unknown, ...rest: unknown[]) {
-      const text = `${this as string}`;
-      const sought = needle instanceof RegExp ? needle : `${needle as string}`;
-      const steps = text.length * (sought instanceof RegExp ? 1 : sought.length || 1);
-      if (steps > MAX_SEARCH_STEPS) throw new RangeError("a search in so long a text: keep texts shorter");
-      charge(steps / 16);
-      return apply(native, text, [sought, ...rest]);
-    });
-  }
   for (const name of ["normalize", "localeCompare", "toLocaleLowerCase", "toLocaleUpperCase"])
     remove(String.prototype, name);
   for (const prototype of [Number.prototype, BigInt.prototype, Object.prototype]) remove(prototype, "toLocaleString");
-  remove(String, "raw");
+  for (const name of ["raw"]) remove(String, name);
+  for (const name of ownKeys(String.prototype)) {
+    if (typeof name === "symbol" || unguardedTexts.includes(name)) continue;
+    const native: unknown = getOwnPropertyDescriptor(String.prototype, name)?.value;
+    if (typeof native === "function") define(String.prototype, name, guardedText(native as Native, name));
+  }
+}
+
+function guardedText(native: Native, name: string): Native {
+  const isSearch = searches.includes(name);
+  const isStretcher = stretchers.includes(name);
+  return function (this: unknown, ...args: unknown[]) {
+    const text = `${this as string}`;
+    const [first] = args;
+    if (isSearch && !(first instanceof RegExp)) {
+      const needle = (args[0] = `${first as string}`);
+      chargeText(text.length * (needle.length || 1));
+    } else if (isStretcher) {
+      const length = (args[0] = Number(first));
+      chargeText(name === "repeat" ? text.length * length : length);
+    } else chargeText(text.length);
+    return apply(native, text, args);
+  };
+}
+
+function chargeText(steps: number): void {
+  if (steps > MAX_TEXT_STEPS) throw new RangeError("a text too long to work on: keep texts shorter");
+  charge(steps / 4);
 }
 
 /** Instants in, text out: what the kernel formats with. Nothing of it asks what time it is, or where it is. */
