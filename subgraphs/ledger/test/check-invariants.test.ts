@@ -19,6 +19,7 @@ test("a broken rule becomes a metric and an error in the log, and goes away when
     clock: systemClock,
     logger,
     metrics,
+    haltsOnViolation: false, // test/write-halt.test.ts has what happens then
     everyMs: 20,
   });
   const shows = async (value: number) =>
@@ -27,7 +28,7 @@ test("a broken rule becomes a metric and an error in the log, and goes away when
   await eventually(() => shows(0), 30_000);
   await admin.sql`update ledger.head set seq = seq + 1`;
   await eventually(() => shows(1), 30_000);
-  expect(lines.join("")).toContain("INV-4 a book's batches are numbered without a gap");
+  expect(lines.join("")).toContain("INV-4 a book's records are numbered without a gap");
   await admin.sql`update ledger.head set seq = seq - 1`;
   await eventually(() => shows(0), 30_000);
   expect(await metrics.render()).toMatch(/florin_invariant_checked_timestamp_seconds{area="ledger"} 1[0-9]{9}/);

@@ -189,7 +189,7 @@ export const moneyRules: readonly Invariant[] = [
   },
   {
     id: "I5",
-    sentence: "INV-4 a book's records, batches and other changes, are numbered without a gap, up to its head",
+    sentence: "INV-4 a book's records are numbered without a gap, up to its head",
     areas: ["ledger"],
     holds: "always",
     haltsWrites: true,
