@@ -66,7 +66,7 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 
-/** Rows of postings and batches that a read fetched, and how often it scanned one of the two tables from end to end. */
+/** Rows of postings, instructions and batches that a read fetched, and how often it scanned one of these tables from end to end. */
 async function costOf(read: () => Promise<unknown>): Promise<{ readonly rows: number; readonly scans: number }> {
   const before = await touched();
   await read();
@@ -79,7 +79,7 @@ async function touched(): Promise<{ readonly rows: number; readonly scans: numbe
   await sql`select pg_stat_force_next_flush()`;
   const [row] = await sql<{ rows: number; scans: number }[]>`
     select (sum(idx_tup_fetch) + sum(seq_tup_read))::float8 as rows, sum(seq_scan)::float8 as scans
-    from pg_stat_user_tables where schemaname = 'ledger' and relname in ('posting', 'posting_instruction_batch')`;
+    from pg_stat_user_tables where schemaname = 'ledger' and relname in ('posting', 'posting_instruction', 'posting_instruction_batch')`;
   return row!;
 }
 

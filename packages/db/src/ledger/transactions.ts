@@ -67,9 +67,10 @@ const shownType = (sql: Sql) => sql`
     when other.name like 'INTEREST%' then 'INTEREST'
     else 'OTHER' end`;
 
+// A scalar, so that it is looked up for each row: an EXISTS may be planned as a hash of every instruction there ever was.
 const isReversed = (sql: Sql) => sql`
-  exists (select from ledger.posting_instruction r
-    where r.book_id = p.book_id and r.reverses_batch_id = p.batch_id and r.reverses_ordinal = p.ordinal)`;
+  coalesce((select true from ledger.posting_instruction r
+    where r.book_id = p.book_id and r.reverses_batch_id = p.batch_id and r.reverses_ordinal = p.ordinal limit 1), false)`;
 
 // The other leg stands under the same book-wide seq (index posting_by_seq) and the same instruction.
 const selectTransaction = (sql: Sql) => sql`
@@ -103,53 +104,71 @@ export async function listTransactions(
   return await sql<TransactionRow[]>`
     ${selectTransaction(sql)}
     where p.book_id = ${BOOK} and p.account_id = ${accountId}::uuid and p.address = 'DEFAULT' and p.phase = 'COMMITTED'
-      ${page.beforeSeq === undefined ? sql`` : sql`and p.account_seq < ${page.beforeSeq.toString()}::bigint`}
-      ${withinSeqs(sql, accountId, filter)} ${withinValues(sql, filter)} ${matching(sql, filter)}
+      ${conditionsOf(sql, accountId, page.beforeSeq, filter)}
     order by p.account_seq desc
     limit ${page.limit}`;
 }
 
-/** Clocks that grow with account_seq: as bounds of the walk. What has value from V on was booked from V on, too (T-2). */
-function withinSeqs(sql: Sql, accountId: Uuid, filter: TransactionListFilter) {
-  const { bookedGte, bookedGt, bookedLte, bookedLt, knownGte, knownGt, knownLte, knownLt, valueGte, valueGt } = filter;
-  const before = (instant: Instant | undefined) => (instant === undefined ? undefined : addMicros(instant, -1n));
-  const behind = (booked: Instant | undefined, known: Instant | undefined) =>
-    booked === undefined && known === undefined
-      ? sql``
-      : sql`and p.account_seq > ${seqAt(sql, accountId, booked, known)}`;
-  const upTo = (booked: Instant | undefined, known: Instant | undefined) =>
-    booked === undefined && known === undefined
-      ? sql``
-      : sql`and p.account_seq <= ${seqAt(sql, accountId, booked, known)}`;
-  return sql`
-    ${behind(before(bookedGte), undefined)} ${behind(bookedGt, undefined)} ${upTo(bookedLte, undefined)}
-    ${upTo(before(bookedLt), undefined)} ${behind(undefined, before(knownGte))} ${behind(undefined, knownGt)}
-    ${upTo(undefined, knownLte)} ${upTo(undefined, before(knownLt))} ${behind(before(valueGte), undefined)} ${behind(valueGt, undefined)}`;
+type Condition = ReturnType<typeof isReversed>;
+
+/** In this order in every statement: as few texts as there are ways of asking. */
+function conditionsOf(
+  sql: Sql,
+  accountId: Uuid,
+  beforeSeq: bigint | undefined,
+  filter: TransactionListFilter,
+): Condition {
+  const { types, isReversed: wantsReversed, direction, minAmount, maxAmount } = filter;
+  const conditions: Condition[] = [];
+  if (beforeSeq !== undefined) conditions.push(sql`and p.account_seq < ${beforeSeq.toString()}::bigint`);
+  for (const [name, toCondition] of clockConditions) {
+    const instant = filter[name];
+    if (instant !== undefined) conditions.push(toCondition(sql, instant, accountId));
+  }
+  if (types !== undefined) conditions.push(sql`and (${shownType(sql)}) = any(${[...types]}::text[])`);
+  if (wantsReversed !== undefined) conditions.push(sql`and (${isReversed(sql)}) = ${wantsReversed}::boolean`);
+  if (direction !== undefined)
+    conditions.push(
+      sql`and (case when (p.side = 'CREDIT') = (a.tside = 'LIABILITY') then 'CREDIT' else 'DEBIT' end) = ${direction}::text`,
+    );
+  if (minAmount !== undefined) conditions.push(sql`and p.amount >= ${minAmount}::numeric`);
+  if (maxAmount !== undefined) conditions.push(sql`and p.amount <= ${maxAmount}::numeric`);
+  const [first, ...others] = conditions;
+  return first === undefined ? sql`` : others.reduce((all, one) => sql`${all} ${one}`, first);
 }
+
+type ClockBound = Extract<keyof TransactionListFilter, `${"value" | "booked" | "known"}${"Gte" | "Gt" | "Lte" | "Lt"}`>;
+type ToCondition = (sql: Sql, at: Instant, accountId: Uuid) => Condition;
+
+const justBefore = (at: Instant): Instant => addMicros(at, -1n);
+
+/** Booked and known time grow with account_seq, so they bound the walk. What has value from V on was booked from V on, too (T-2). */
+const clockConditions: readonly (readonly [ClockBound, ToCondition])[] = [
+  ["bookedGte", (sql, at, id) => sql`and p.account_seq > ${seqAt(sql, id, justBefore(at), undefined)}`],
+  ["bookedGt", (sql, at, id) => sql`and p.account_seq > ${seqAt(sql, id, at, undefined)}`],
+  ["bookedLte", (sql, at, id) => sql`and p.account_seq <= ${seqAt(sql, id, at, undefined)}`],
+  ["bookedLt", (sql, at, id) => sql`and p.account_seq <= ${seqAt(sql, id, justBefore(at), undefined)}`],
+  ["knownGte", (sql, at, id) => sql`and p.account_seq > ${seqAt(sql, id, undefined, justBefore(at))}`],
+  ["knownGt", (sql, at, id) => sql`and p.account_seq > ${seqAt(sql, id, undefined, at)}`],
+  ["knownLte", (sql, at, id) => sql`and p.account_seq <= ${seqAt(sql, id, undefined, at)}`],
+  ["knownLt", (sql, at, id) => sql`and p.account_seq <= ${seqAt(sql, id, undefined, justBefore(at))}`],
+  [
+    "valueGte",
+    (sql, at, id) =>
+      sql`and p.value_at >= ${formatInstant(at)}::timestamptz and p.account_seq > ${seqAt(sql, id, justBefore(at), undefined)}`,
+  ],
+  [
+    "valueGt",
+    (sql, at, id) =>
+      sql`and p.value_at > ${formatInstant(at)}::timestamptz and p.account_seq > ${seqAt(sql, id, at, undefined)}`,
+  ],
+  ["valueLte", (sql, at) => sql`and p.value_at <= ${formatInstant(at)}::timestamptz`],
+  ["valueLt", (sql, at) => sql`and p.value_at < ${formatInstant(at)}::timestamptz`],
+];
 
 /** As a subselect it is searched for once, and then is a bound of the index. */
-function seqAt(sql: Sql, accountId: Uuid, booked: Instant | undefined, known: Instant | undefined) {
+function seqAt(sql: Sql, accountId: Uuid, booked: Instant | undefined, known: Instant | undefined): Condition {
   return sql`(select ledger.account_seq_at(${BOOK}::smallint, ${accountId}::uuid, ${instantOrNull(booked)}::timestamptz, ${instantOrNull(known)}::timestamptz))`;
-}
-
-function withinValues(sql: Sql, { valueGte, valueGt, valueLte, valueLt }: TransactionListFilter) {
-  return sql`
-    ${valueGte === undefined ? sql`` : sql`and p.value_at >= ${formatInstant(valueGte)}::timestamptz`}
-    ${valueGt === undefined ? sql`` : sql`and p.value_at > ${formatInstant(valueGt)}::timestamptz`}
-    ${valueLte === undefined ? sql`` : sql`and p.value_at <= ${formatInstant(valueLte)}::timestamptz`}
-    ${valueLt === undefined ? sql`` : sql`and p.value_at < ${formatInstant(valueLt)}::timestamptz`}`;
-}
-
-function matching(
-  sql: Sql,
-  { types, isReversed: wantsReversed, direction, minAmount, maxAmount }: TransactionListFilter,
-) {
-  return sql`
-    ${types === undefined ? sql`` : sql`and (${shownType(sql)}) = any(${[...types]}::text[])`}
-    ${wantsReversed === undefined ? sql`` : sql`and (${isReversed(sql)}) = ${wantsReversed}::boolean`}
-    ${direction === undefined ? sql`` : sql`and (case when (p.side = 'CREDIT') = (a.tside = 'LIABILITY') then 'CREDIT' else 'DEBIT' end) = ${direction}::text`}
-    ${minAmount === undefined ? sql`` : sql`and p.amount >= ${minAmount}::numeric`}
-    ${maxAmount === undefined ? sql`` : sql`and p.amount <= ${maxAmount}::numeric`}`;
 }
 
 /** Pairs that are not there, or are no line of a statement, are left out. */
