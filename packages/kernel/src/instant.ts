@@ -23,21 +23,30 @@ export function addMicros(instant: Instant, micros: bigint): Instant {
   return (instant + micros) as Instant;
 }
 
+const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
+
 /** RFC 3339 in UTC with six digits of fraction: `2026-01-31T09:00:00.000000Z`. */
 export function formatInstant(instant: Instant): string {
+  // Microseconds of this and the next two centuries are whole numbers that a double holds exactly.
+  if (instant >= 0n && instant <= SAFE) return formatMicros(Number(instant));
   const seconds =
     instant >= 0n ? instant / MICROS_PER_SECOND : (instant - (MICROS_PER_SECOND - 1n)) / MICROS_PER_SECOND;
   const micros = instant - seconds * MICROS_PER_SECOND;
-  return `${formatSecond(seconds)}.${micros.toString().padStart(6, "0")}Z`;
+  return `${formatSecond(Number(seconds))}.${micros.toString().padStart(6, "0")}Z`;
 }
 
-let lastSecond = 0n;
+function formatMicros(instant: number): string {
+  const micros = instant % 1_000_000;
+  return `${formatSecond((instant - micros) / 1_000_000)}.${String(micros).padStart(6, "0")}Z`;
+}
+
+let lastSecond = 0;
 let lastSecondText = "1970-01-01T00:00:00";
 
 /** What is written together mostly falls into one second, and a Date is the dear part. */
-function formatSecond(seconds: bigint): string {
+function formatSecond(seconds: number): string {
   if (seconds !== lastSecond) {
-    lastSecondText = new Date(Number(seconds) * 1000).toISOString().slice(0, 19); // exact: whole seconds fit a double
+    lastSecondText = new Date(seconds * 1000).toISOString().slice(0, 19); // exact: whole seconds fit a double
     lastSecond = seconds;
   }
   return lastSecondText;

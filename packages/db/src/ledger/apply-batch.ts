@@ -5,7 +5,6 @@ import {
   type ClientTransactionState,
   type Coordinate,
   type CurrencyCode,
-  type DecidedLeg,
   type Instant,
   type InstructionReference,
   type Json,
@@ -14,6 +13,7 @@ import {
   type Totals,
   type Uuid,
 } from "@florin/kernel";
+import type { PostingPart } from "@florin/audit";
 import { plainArray, textArray } from "../array-literal.js";
 import type { Pipeline, PipelinedStatement } from "../pipeline.js";
 import { addTerms, type TermsWrite } from "./terms-writes.js";
@@ -141,17 +141,10 @@ export interface NewResourceChange {
   readonly link: Uint8Array;
 }
 
-export interface NewPosting {
-  readonly leg: DecidedLeg;
-  readonly seq: bigint;
+/** A leg as it is stored and as it is hashed: the same texts. */
+export interface NewPosting extends PostingPart {
   readonly batchId: Uuid;
-  readonly valueAt: Instant;
-  readonly bookedAt: Instant;
-  /** Of the leg, as decimal strings: SQL and the audit record want the same text. */
-  readonly amount: string;
-  readonly committedAfter: string;
-  readonly pendingInAfter: string;
-  readonly pendingOutAfter: string;
+  readonly seq: bigint;
 }
 
 export interface BalanceWrite extends Coordinate, Totals {
@@ -451,26 +444,23 @@ function addPostings(statement: StatementBuilder, { bookId, postings: rows }: Bo
   const [first] = rows;
   if (first === undefined) return;
   const columns: Columns = {
-    account_id: ["uuid", plainArray(rows, (r) => r.leg.accountId)],
-    account_seq: ["bigint", plainArray(rows, (r) => r.leg.accountSeq)],
+    account_id: ["uuid", plainArray(rows, (r) => r.accountId)],
+    account_seq: ["bigint", plainArray(rows, (r) => r.accountSeq)],
     seq: ["bigint", plainArray(rows, (r) => r.seq)],
     batch_id: ["uuid", plainArray(rows, (r) => r.batchId)],
-    ordinal: ["integer", plainArray(rows, (r) => r.leg.ordinal)],
-    address: ["text", plainArray(rows, (r) => r.leg.address)],
-    asset: ["text", plainArray(rows, (r) => r.leg.asset)],
-    denomination: ["text", plainArray(rows, (r) => r.leg.denomination)],
-    phase: ["text", plainArray(rows, (r) => r.leg.phase)],
-    side: ["text", plainArray(rows, (r) => r.leg.side)],
+    ordinal: ["integer", plainArray(rows, (r) => r.ordinal)],
+    address: ["text", plainArray(rows, (r) => r.address)],
+    asset: ["text", plainArray(rows, (r) => r.asset)],
+    denomination: ["text", plainArray(rows, (r) => r.denomination)],
+    phase: ["text", plainArray(rows, (r) => r.phase)],
+    side: ["text", plainArray(rows, (r) => r.side)],
     amount: ["numeric", plainArray(rows, (r) => r.amount)],
     committed_after: ["numeric", plainArray(rows, (r) => r.committedAfter)],
     pending_in_after: ["numeric", plainArray(rows, (r) => r.pendingInAfter)],
     pending_out_after: ["numeric", plainArray(rows, (r) => r.pendingOutAfter)],
-    value_at: [
-      "timestamptz",
-      plainArray(rows, (r) => (r.valueAt === r.bookedAt ? undefined : formatInstant(r.valueAt))),
-    ],
+    value_at: ["timestamptz", plainArray(rows, (r) => (r.valueAt === r.bookedAt ? undefined : r.valueAt))],
   };
-  const bookedAt = statement.value("timestamptz", formatInstant(first.bookedAt)); // of the whole commit
+  const bookedAt = statement.value("timestamptz", first.bookedAt); // of the whole commit
   const names = Object.keys(columns).slice(0, -1).join(", ");
   statement.part(
     "postings",

@@ -5,6 +5,7 @@ import {
   clientTransactionKey,
   coordinateKey,
   formatId,
+  formatInstant,
   type BookView,
   type ClientTransactionState,
   type DecidedLeg,
@@ -91,6 +92,7 @@ export class CommitDraft {
   readonly #events: PositionedEvent[] = [];
   readonly #touched = new Map<string, DecidedLeg>();
   readonly #options: DraftOptions;
+  readonly #bookedAtText: string;
   #seq: bigint;
   #knownAt: Instant;
   #outboxPosition: bigint;
@@ -101,6 +103,7 @@ export class CommitDraft {
     this.view = memory.view;
     this.catalogue = options.catalogue;
     this.bookedAt = options.bookedAt;
+    this.#bookedAtText = formatInstant(options.bookedAt);
     this.ids = options.ids;
     this.#seq = memory.head.seq;
     this.#knownAt = memory.head.knownAt;
@@ -118,17 +121,33 @@ export class CommitDraft {
     return { seq: this.#seq, knownAt: this.#knownAt };
   }
 
-  addPosting(posting: Pick<NewPosting, "leg" | "seq" | "batchId" | "valueAt" | "bookedAt">): void {
-    const { leg } = posting;
-    const { after, denomination } = leg;
+  addPosting(posting: {
+    readonly leg: DecidedLeg;
+    readonly seq: bigint;
+    readonly batchId: Uuid;
+    readonly valueAt: Instant;
+  }): void {
+    const { leg, seq, batchId, valueAt } = posting;
+    const { accountId, accountSeq, ordinal, address, asset, denomination, phase, side, after } = leg;
     this.postings.push({
-      ...posting,
+      batchId,
+      seq,
+      ordinal,
+      accountId,
+      accountSeq: accountSeq.toString(),
+      address,
+      asset,
+      denomination,
+      phase,
+      side,
       amount: amountToNumeric(leg.amount, denomination),
+      valueAt: valueAt === this.bookedAt ? this.#bookedAtText : formatInstant(valueAt),
+      bookedAt: this.#bookedAtText,
       committedAfter: amountToNumeric(after.committed, denomination),
       pendingInAfter: amountToNumeric(after.pendingIn, denomination),
       pendingOutAfter: amountToNumeric(after.pendingOut, denomination),
     });
-    this.#touched.set(`${leg.accountId}|${coordinateKey(leg)}`, leg);
+    this.#touched.set(`${accountId}|${coordinateKey(leg)}`, leg);
   }
 
   /** What the ledger made an id for and has closed is known by its operation; everything else is kept (CT-1). */

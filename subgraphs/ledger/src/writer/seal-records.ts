@@ -8,9 +8,8 @@ import {
   type FreeText,
   type InstructionPart,
   type OperationPart,
-  type PostingPart,
 } from "@florin/audit";
-import { amountToNumeric, formatInstant, type Json } from "@florin/kernel";
+import { amountToNumeric, formatInstant, type Instant } from "@florin/kernel";
 import type { NewBatch, NewInstruction, NewOperation, NewPosting, NewResourceChange } from "@florin/db/ledger";
 
 /** The records of one commit, each list in the order of `seq`. */
@@ -76,10 +75,21 @@ class Sealing {
   #operation = 0;
   #instruction = 0;
   #posting = 0;
+  #bookedAt: Instant | undefined;
+  #bookedAtText = "";
 
   constructor(records: UnsealedRecords, newSalt: (() => Uint8Array) | undefined) {
     this.#records = records;
     this.#newSalt = newSalt;
+  }
+
+  /** The whole commit is booked at one instant. */
+  #format(bookedAt: Instant): string {
+    if (bookedAt !== this.#bookedAt) {
+      this.#bookedAt = bookedAt;
+      this.#bookedAtText = formatInstant(bookedAt);
+    }
+    return this.#bookedAtText;
   }
 
   toRecord(batch: NewBatch): { readonly record: BatchRecord; readonly detailsSalt: Uint8Array | undefined } {
@@ -89,11 +99,10 @@ class Sealing {
     const operation = operations[this.#operation]?.batchId === batchId ? operations[this.#operation++] : undefined;
     const own: NewInstruction[] = [];
     while (instructions[this.#instruction]?.batchId === batchId) own.push(instructions[this.#instruction++]!);
-    const legs: PostingPart[] = [];
-    const bookedAt = formatInstant(batch.bookedAt);
+    const legs: NewPosting[] = [];
+    while (postings[this.#posting]?.batchId === batchId) legs.push(postings[this.#posting++]!);
+    const bookedAt = this.#format(batch.bookedAt);
     const valueAt = batch.valueAt === batch.bookedAt ? bookedAt : formatInstant(batch.valueAt);
-    while (postings[this.#posting]?.batchId === batchId)
-      legs.push(toPostingPart(postings[this.#posting++]!, valueAt, bookedAt));
     const freeText = freeTextOf(batch, own);
     const detailsSalt = hasFreeText(freeText) ? this.#newSalt?.() : undefined;
     const { emittedBy } = batch;
@@ -152,35 +161,8 @@ function toOperationPart(operation: NewOperation, bookedAt: string): OperationPa
 }
 
 function toInstructionPart(instruction: NewInstruction): InstructionPart {
-  const { ordinal, type, clientTransactionId, terms, effect, reverses } = instruction;
-  return {
-    ordinal,
-    type,
-    clientTransactionId,
-    terms: terms,
-    effect: effect,
-    reversesBatchId: reverses?.batchId,
-    reversesOrdinal: reverses?.ordinal,
-  };
-}
-
-function toPostingPart(posting: NewPosting, valueAt: string, bookedAt: string): PostingPart {
-  const { leg, amount, committedAfter, pendingInAfter, pendingOutAfter } = posting;
-  const { ordinal, accountId, accountSeq, address, asset, denomination, phase, side } = leg;
-  return {
-    ordinal,
-    accountId,
-    accountSeq: accountSeq.toString(),
-    address,
-    asset,
-    denomination,
-    phase,
-    side,
-    amount,
-    valueAt,
-    bookedAt,
-    committedAfter,
-    pendingInAfter,
-    pendingOutAfter,
-  };
+  const { reverses } = instruction;
+  return reverses === undefined
+    ? instruction
+    : { ...instruction, reversesBatchId: reverses.batchId, reversesOrdinal: reverses.ordinal };
 }
