@@ -3,7 +3,7 @@ import { connectDatabase } from "@florin/db";
 import { addMicros, amountFromNumeric, formatInstant, productLibrary, type Instant, type Uuid } from "@florin/kernel";
 import { systemClock } from "@florin/resilience";
 import { createSeededRandom } from "../../chaos/seeded-random.js";
-import { createReaderSource, type AccountTotals, type Observation } from "../../subgraphs/ledger/src/readers.js";
+import { createReaderSource, type Observation } from "../../subgraphs/ledger/src/readers.js";
 import { createBookTemplate, CURRENCY, findFaults, longAgo } from "./bench-book.js";
 import { describeSetting, startBenchCluster } from "./bench-cluster.js";
 import { EVERY_BENCH, parseSettings, readOptions } from "./bench-options.js";
@@ -17,7 +17,8 @@ import { takeTurns } from "./take-turns.js";
  *
  *   page       20 lines of a statement from anywhere in an account, through the ledger's reader            L6
  *   page-sql   the same lines by the shortest SQL that one would write by hand, on the same driver         L6
- *   balance    available at (V, K), both about ten days back, on an account of 100 000 postings            L5
+ *   balance    an account's balance at (V, K), both about ten days back, 100 000 postings                  L5
+ *   totals     the same by every coordinate
  *
  * page and page-sql take turns in each run, on equal numbers of connections; answers of both, and of the balance against a sum over all
  * postings, are compared before anything is measured. The book is preloaded by SQL through its real tables and checked at the end.
@@ -99,14 +100,6 @@ async function sumByHand(database: Database, account: Uuid, { at, knownAt }: Obs
   return row?.net ?? "0";
 }
 
-function netOf(totals: AccountTotals | undefined): bigint {
-  return (totals?.coordinates ?? []).reduce(
-    (net, { totalCredit, totalDebit }) =>
-      net + amountFromNumeric(totalCredit, CURRENCY) - amountFromNumeric(totalDebit, CURRENCY),
-    0n,
-  );
-}
-
 /** Ten days back, give or take one; the known time the same, or the newest. */
 function drawObservation(now: Instant): Observation {
   const back = (days: bigint) => addMicros(now, -days * DAY_MICROS + BigInt(random.below(86_400)) * 1_000_000n);
@@ -123,9 +116,12 @@ async function compareAnswers(database: Database, wallets: readonly Uuid[], now:
     const [mine, hand] = [toText(await linesByReader(source, page)), toText(await linesByHand(database, page))];
     if (mine !== hand) faults.push(`a page differs: ${mine} and by hand ${hand}`);
     const observation = drawObservation(now);
-    const net = netOf(await source().findTotals(long, observation));
+    const balance = await source().findObservedBalance(long, observation);
+    const net = amountFromNumeric(balance?.committed ?? "0", CURRENCY);
+    const balance = (await source().findObservedBalance(long, observation))?.committed ?? "0";
     const sum = amountFromNumeric(await sumByHand(database, long, observation), CURRENCY);
-    if (net !== sum) faults.push(`a balance at (V, K) is ${net}, its postings add up to ${sum}`);
+    if (net !== sum || amountFromNumeric(balance, CURRENCY) !== sum)
+      faults.push(`at (V, K) the totals are ${net} and the balance is ${balance}, the postings add up to ${sum}`);
   }
   return faults;
 }
@@ -191,10 +187,11 @@ runBench(async () => {
     const runs = await measureAll({
       page: async () => linesByReader(source, await drawPage(database, wallets, false)),
       "page-sql": async () => linesByHand(database, await drawPage(database, wallets, false)),
-      balance: () => source().findTotals(long, drawObservation(now)),
+      balance: () => source().findObservedBalance(long, drawObservation(now)),
+      totals: () => source().findObservedBalance(long, drawObservation(now)),
     });
     const alone = await runClosedLoop({ callers: 1, seconds: options.seconds }, async () => {
-      await source().findTotals(long, drawObservation(now));
+      await source().findObservedBalance(long, drawObservation(now));
     });
     await database.stop();
     const stored = { completed: operations + loaded.transfers, rejected: 0 };
