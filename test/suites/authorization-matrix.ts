@@ -96,6 +96,14 @@ export function testAuthorizationMatrix(form?: PlatformForm): void {
         },
       },
     ],
+    "clientTransaction of nobody": () => [
+      `{ clientTransaction(clientId: "ptr_nobody", clientTransactionId: "x") { status } }`,
+      {},
+    ],
+    "reverse what is not there": () => [
+      "mutation ($input: ReverseInput!) { reverse(input: $input) { operation { status } } }",
+      { input: { id: "pib_00000000000000000000000000", idempotencyKey: key() } },
+    ],
   };
 
   //                              anonymous owner stranger staff auditor partner
@@ -115,6 +123,9 @@ export function testAuthorizationMatrix(form?: PlatformForm): void {
     ["bookTransfer from Ada", N, "ok", X, X, X, X],
     ["closeAccount of Ada", N, "ok", X, X, X, X],
     ["postInstructionBatch", N, F, F, F, F, "ok"],
+    // Whether it is there or not: what somebody may not see, and what is not there, are one answer.
+    ["clientTransaction of nobody", N, X, X, X, X, X],
+    ["reverse what is not there", N, X, X, X, X, X],
   ];
   const roles = ["anonymous", "owner", "stranger", "staff", "auditor", "partner"];
   const cases = matrix.flatMap(([operation, ...expected]) =>

@@ -1,3 +1,4 @@
+import { createOutboxStore } from "@florin/db";
 import { randomIds, systemClock } from "@florin/resilience";
 import { formatId, instantFromMicros, type Uuid } from "@florin/kernel";
 import type { CloseAccountCommand } from "../src/writer/command.js";
@@ -306,21 +307,22 @@ describe("what is told", () => {
     const command = transfer(ada, bo, "2.50", { principal: "usr_caller" });
     const outcome = await book.writer.submit(command);
     const operationId = formatId("operation", command.commandId);
-    const events = await book.admin.sql<
-      { type: string; key: string; payload: object; audience: string[]; position: bigint }[]
-    >`
-      select type, key, payload, audience, position from ledger.outbox where change_id = ${operationId} order by position`;
+    const until = outcome.kind === "operation" ? outcome.outboxPosition : 0n;
+    const stream = await createOutboxStore(book.admin, "ledger").range(until - 3n, 10);
+    const events = stream.filter(({ changeId }) => changeId === operationId);
+    const accounts = [ada, bo].map((accountId) => formatId("account", accountId)).sort();
     expect(events.map(({ type, key }) => [type, key])).toEqual([
-      ["account.posted", formatId("account", ada)],
-      ["account.posted", formatId("account", bo)],
+      ["account.posted", accounts[0]],
+      ["account.posted", accounts[1]],
       ["operation.completed", operationId],
     ]);
-    expect(events[0]!.payload).toMatchObject({
+    const debited = events.find(({ key }) => key === formatId("account", ada));
+    expect(debited!.payload).toMatchObject({
       accountSeq: "2",
       operationId,
       balance: { available: "7.50", committed: "7.50", pendingIn: "0.00", pendingOut: "0.00", currency: "USD" },
     });
-    expect(events[0]!.audience).toEqual(["usr_tester", "role:staff", "role:auditor"]);
+    expect(debited!.audience).toEqual(["usr_tester", "role:staff", "role:auditor"]);
     expect(events[2]!.audience).toEqual(["usr_caller", "role:staff", "role:auditor"]);
     expect(outcome).toMatchObject({ outboxPosition: events[2]!.position });
   });
