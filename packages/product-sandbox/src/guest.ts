@@ -45,6 +45,8 @@ export class Guest {
   readonly #kinds = new Map<HookKind, QuickJSHandle>();
   #call: QuickJSHandle | undefined;
   #isSealed = false;
+  /** The interpreter drops the message of an import that was refused. */
+  #refusedImport: string | undefined;
   #isSpent = false;
 
   constructor(options: GuestOptions) {
@@ -183,7 +185,8 @@ export class Guest {
     error.dispose();
     const fault = toFault(dumped);
     if (fault.name === "InternalError") this.#exceedIfLimit(fault.message, budget);
-    return { kind: "faulty", fault };
+    const message = this.#refusedImport ?? fault.message;
+    return { kind: "faulty", fault: { ...fault, message } };
   }
 
   #exceedIfLimit(message: string, budget: Budget): void {
@@ -193,15 +196,17 @@ export class Guest {
 
   #findModule(name: string): string {
     const source = this.#isSealed ? undefined : this.#options.modules.sources.get(name);
-    if (source === undefined)
-      throw new Error(`there is no module ${name}: products import from "${KERNEL_DOOR}" alone`);
-    return source;
+    return source ?? this.#refuseImport(name);
   }
 
   #nameModule(from: string, name: string): string {
-    if (from === PRODUCT_FILE && name !== KERNEL_DOOR)
-      throw new Error(`products import from "${KERNEL_DOOR}" alone, not from ${name.slice(0, 80)}`);
+    if (from === PRODUCT_FILE && name !== KERNEL_DOOR) this.#refuseImport(name);
     return name.startsWith(".") ? resolveName(from, name) : name;
+  }
+
+  #refuseImport(name: string): never {
+    this.#refusedImport = `products import from "${KERNEL_DOOR}" alone, not from "${name.slice(0, 80)}"`;
+    throw new Error(this.#refusedImport);
   }
 
   #evaluate(source: string, file: string): QuickJSHandle {

