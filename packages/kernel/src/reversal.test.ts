@@ -131,6 +131,30 @@ describe("T-8: what was booked is taken back by a new batch", () => {
     ]);
   });
 
+  test.each<CommittedInstruction["type"]>([
+    "INBOUND_AUTHORISATION",
+    "OUTBOUND_AUTHORISATION",
+    "AUTHORISATION_ADJUSTMENT",
+    "SETTLEMENT",
+    "RELEASE",
+  ])("%s is not reversed, even where all its legs are committed", (type) => {
+    const original = { ...book(newView(), [deposit("9.00")])[0]!, type };
+    expect(planReversal([original], how)).toMatchObject({ violations: [{ code: "NOT_REVERSIBLE" }] });
+  });
+
+  test("one leg that is pending is enough not to be reversed (INV-3)", () => {
+    const [original] = book(newView(), [deposit("9.00")]);
+    const [first, second] = original!.legs;
+    const mixed = { ...original!, legs: [first!, { ...second!, phase: "PENDING_IN" as const }] };
+    expect(planReversal([mixed], how)).toMatchObject({ violations: [{ code: "NOT_REVERSIBLE" }] });
+    expect(planReversal([original!], how).kind).toBe("planned");
+  });
+
+  test.each([0, 1])("a movement of %s legs was never booked, and is a fault", (count) => {
+    const [original] = book(newView(), [deposit("9.00")]);
+    expect(() => planReversal([{ ...original!, legs: original!.legs.slice(0, count) }], how)).toThrow(/has two legs/);
+  });
+
   test("digits and addresses of a custom instruction come back as they were", () => {
     const legs = [
       { ...leg("DEBIT", FEES), address: "PAYABLE" },
