@@ -2,6 +2,7 @@ import DataLoader from "dataloader";
 import type { Database } from "@florin/db";
 import {
   findBatches,
+  findClientTransactionHistory,
   findInternalAccountId,
   findKnownAt,
   findOperationByKey,
@@ -93,6 +94,8 @@ export interface Readers {
   findOperationByKey(principal: string, idempotencyKey: string): Promise<OperationRecord | undefined>;
   findBatch(id: Uuid): Promise<BatchRow | undefined>;
   listInstructions(batchId: Uuid): Promise<readonly InstructionRow[]>;
+  /** undefined: there is none under this key. */
+  findClientTransaction(clientId: string, clientTransactionId: string): ReturnType<typeof findClientTransactionHistory>;
   findProduct(id: Uuid): Promise<ProductRow | undefined>;
   findProductByCode(code: string): Promise<ProductRow | undefined>;
   listProducts(page: {
@@ -131,49 +134,58 @@ export function createReaderSource({ sql }: Database): () => Readers {
   return () => createReaders(sql, shared);
 }
 
+// A request makes the loaders that it uses: most use two of them, and there are as many requests as there are answers.
 function createReaders(sql: Database["sql"], shared: SharedReads): Readers {
   const account = createSharedLoader(shared.accounts, {});
   const totals = createSharedLoader(shared.totals, { cache: false }); // a later mutation of the same request has changed them
   const observedTotals = createObservationLoaders((ids, observation) => listObservedTotals(sql, ids, observation));
   const observedBalances = createObservationLoaders((ids, observation) => listObservedBalances(sql, ids, observation));
-  const balancesAtSeq = createLoader(
-    (keys: readonly TransactionKey[]) => listBalancesAtSeq(sql, keys),
-    transactionKeyOf,
-    transactionKeyOf,
+  const balancesAtSeq = once(() =>
+    createLoader((keys: readonly TransactionKey[]) => listBalancesAtSeq(sql, keys), transactionKeyOf, transactionKeyOf),
   );
-  const transactions = createLoader(
-    (keys: readonly TransactionKey[]) => findTransactions(sql, keys),
-    transactionKeyOf,
-    transactionKeyOf,
+  const transactions = once(() =>
+    createLoader((keys: readonly TransactionKey[]) => findTransactions(sql, keys), transactionKeyOf, transactionKeyOf),
   );
-  const operations = createLoader(
-    async (ids: readonly Uuid[]) => (await findOperations(sql, ids)).map(toOperationRecord),
-    (operation) => operation.operationId,
-    String,
-    { cache: false },
+  const operations = once(() =>
+    createLoader(
+      async (ids: readonly Uuid[]) => (await findOperations(sql, ids)).map(toOperationRecord),
+      (operation) => operation.operationId,
+      String,
+      { cache: false },
+    ),
   );
-  const batches = createLoader(
-    (ids: readonly Uuid[]) => findBatches(sql, ids),
-    (batch) => batch.batchId,
-    String,
+  const batches = once(() =>
+    createLoader(
+      (ids: readonly Uuid[]) => findBatches(sql, ids),
+      (batch) => batch.batchId,
+      String,
+    ),
   );
-  const instructions = createGroupLoader(
-    (ids) => listInstructions(sql, ids),
-    (instruction) => instruction.batchId,
+  const instructions = once(() =>
+    createGroupLoader(
+      (ids) => listInstructions(sql, ids),
+      (instruction) => instruction.batchId,
+    ),
   );
-  const products = createLoader(
-    (ids: readonly Uuid[]) => findProducts(sql, ids),
-    (product) => product.productId,
-    String,
+  const products = once(() =>
+    createLoader(
+      (ids: readonly Uuid[]) => findProducts(sql, ids),
+      (product) => product.productId,
+      String,
+    ),
   );
-  const versionsOfProduct = createGroupLoader(
-    (ids) => listProductVersions(sql, ids),
-    (version) => version.productId,
+  const versionsOfProduct = once(() =>
+    createGroupLoader(
+      (ids) => listProductVersions(sql, ids),
+      (version) => version.productId,
+    ),
   );
-  const versions = createLoader(
-    (ids: readonly Uuid[]) => findProductVersions(sql, ids),
-    (version) => version.productVersionId,
-    String,
+  const versions = once(() =>
+    createLoader(
+      (ids: readonly Uuid[]) => findProductVersions(sql, ids),
+      (version) => version.productVersionId,
+      String,
+    ),
   );
 
   return {
@@ -187,26 +199,33 @@ function createReaders(sql: Database["sql"], shared: SharedReads): Readers {
     findObservedBalance: (id, observation) => observedBalances(observation).load(id),
     listBalanceChanges: (id, interval, limit) => listBalanceChanges(sql, id, interval, {}, limit),
     findBalanceContributions: (id, observation, limit) => listBalanceContributions(sql, id, observation, limit),
-    findBalanceAtSeq: (key) => balancesAtSeq.load(key),
-    findTransaction: (key) => transactions.load(key),
+    findBalanceAtSeq: (key) => balancesAtSeq().load(key),
+    findTransaction: (key) => transactions().load(key),
     listTransactions: (accountId, page, filter) => listTransactions(sql, accountId, page, filter),
-    findOperation: (id) => operations.load(id),
+    findOperation: (id) => operations().load(id),
     findOperationByKey: async (principal, idempotencyKey) => {
       const row = await findOperationByKey(sql, principal, idempotencyKey);
       return row === undefined ? undefined : toOperationRecord(row);
     },
-    findBatch: (id) => batches.load(id),
-    listInstructions: (batchId) => instructions.load(batchId),
-    findProduct: (id) => products.load(id),
+    findBatch: (id) => batches().load(id),
+    listInstructions: (batchId) => instructions().load(batchId),
+    findClientTransaction: (clientId, clientTransactionId) =>
+      findClientTransactionHistory(sql, clientId, clientTransactionId),
+    findProduct: (id) => products().load(id),
     findProductByCode: (code) => findProductByCode(sql, code),
     listProducts: (page) => listProducts(sql, page),
-    listProductVersions: (productId) => versionsOfProduct.load(productId),
-    findProductVersion: (id) => versions.load(id),
+    listProductVersions: (productId) => versionsOfProduct().load(productId),
+    findProductVersion: (id) => versions().load(id),
     listTrialBalance: (observation) => listTrialBalance(sql, observation),
     listChartNodes: () => listChartNodes(sql),
     findKnownAt: () => shared.watermark.current(),
     reachKnownAt: (knownAt) => shared.watermark.reach(knownAt),
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 const accountOf = (row: { readonly accountId: Uuid }): Uuid => row.accountId;
@@ -227,8 +246,9 @@ function createSharedLoader<Row>(
 function createObservationLoaders<Row extends { readonly accountId: Uuid }>(
   list: (ids: readonly Uuid[], observation: Observation) => Promise<readonly Row[]>,
 ): (observation: Observation) => DataLoader<Uuid, Row | undefined, string> {
-  const loaders = new Map<string, DataLoader<Uuid, Row | undefined, string>>();
+  let loaders: Map<string, DataLoader<Uuid, Row | undefined, string>> | undefined;
   return (observation) => {
+    loaders ??= new Map();
     const key = `${observation.at ?? ""}/${observation.knownAt ?? ""}`;
     const known = loaders.get(key);
     if (known !== undefined) return known;
