@@ -23,11 +23,6 @@ export function answerEventIdOf(commandId: Uuid): Uuid {
   return derivedId("answer", commandId);
 }
 
-/** The event that tells an account of a batch, made from the batch's own rows (STR-2: deterministic). */
-export function postedEventIdOf(batchId: Uuid, accountId: Uuid): Uuid {
-  return derivedId("posted", `${batchId}\u0000${accountId}`);
-}
-
 /** Same as SQL `florin.internal_account_id(code, currency)`: each area knows the id without asking another. */
 export function internalAccountId(code: string, currency: string): Uuid {
   const hex = sha256Hex(`internal-account:${code}:${currency}`).slice(0, 32);

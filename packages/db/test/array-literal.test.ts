@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { createTestDatabase } from "@florin/testkit";
-import { connectDatabase } from "./connect-database.js";
-import { plainArray, textArray } from "./array-literal.js";
+import { connectDatabase } from "@florin/db";
+import { plainArray, textArray } from "../src/array-literal.js";
 
 test("an array literal gives PostgreSQL back the very texts that went in", async () => {
   const testDatabase = await createTestDatabase();
