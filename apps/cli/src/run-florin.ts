@@ -1,3 +1,4 @@
+import { auditUsage, runAudit } from "./audit.js";
 import { CommandFailure, misuse } from "./command-failure.js";
 import { deadLettersUsage, runDeadLetters } from "./dead-letters.js";
 import { invariantsUsage, runInvariants } from "./invariants.js";
@@ -6,6 +7,7 @@ import { runWrites, writesUsage } from "./writes.js";
 
 const USAGE = `florin <command>
 
+${auditUsage}
 ${deadLettersUsage}
 ${invariantsUsage}
 ${writesUsage}
@@ -13,6 +15,7 @@ Exit codes: 0 done · 1 could not be done · 2 asked for wrongly
 `;
 
 const commands = new Map([
+  ["audit", runAudit],
   ["dead-letters", runDeadLetters],
   ["invariants", runInvariants],
   ["writes", runWrites],

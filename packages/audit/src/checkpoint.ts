@@ -138,9 +138,7 @@ function parseVerifierKey(text: string): { readonly name: string; readonly keyId
   const found = /^(?<name>[^\s+]+)\+(?<keyId>[0-9a-f]{8})\+(?<base64>[A-Za-z0-9+/]{44})$/u.exec(text.trim())?.groups;
   const bytes = Buffer.from(found?.["base64"] ?? "", "base64");
   if (found === undefined || bytes.length !== 1 + KEY_BYTES || bytes[0] !== ED25519)
-    throw new CheckpointError(
-      "A verifier key looks like florin.local/book/main+1a2b3c4d+AbCd….",
-    );
+    throw new CheckpointError("A verifier key looks like florin.local/book/main+1a2b3c4d+AbCd….");
   const name = found["name"]!;
   const publicBytes = bytes.subarray(1);
   const keyId = keyIdOf(name, publicBytes);

@@ -16,6 +16,7 @@ import { recordText } from "./record.js";
  * The record is its canonical text, letter by letter: what the link was made of.
  */
 export interface ExportHeader {
+  /** Of the checkpoints; empty when nothing was signed yet. */
   readonly origin: string;
   /** RFC 3339 in UTC. */
   readonly exportedAt: string;

@@ -9,7 +9,7 @@ import { canonicalJson, quote, type AuditJson } from "./canonical-json.js";
  * there as `[]`. Numbers that PostgreSQL keeps exactly are strings: `seq` and `accountSeq` in decimal, amounts as
  * `numeric` prints them, with the digits they were written with. Instants are RFC 3339 in UTC with six digits of fraction. Ids are
  * lower-case UUIDs as the tables hold them; digests lower-case hex. A posting leaves out what says nothing new: address DEFAULT, asset
- * COMMERCIAL_BANK_MONEY, phase COMMITTED, and a valueAt or bookedAt that is its batch's. `rejections`, `remarks`, `terms` and `effect` are canonical JSON (keys
+ * COMMERCIAL_BANK_MONEY, phase COMMITTED, and a valueAt or bookedAt that is its batch's; an instruction a clientId that is its batch's. `rejections`, `remarks`, `terms` and `effect` are canonical JSON (keys
  * sorted). Instructions stand by ordinal, postings by (ordinal, accountId, accountSeq). A new version gets a new number; a verifier
  * reads all that there were.
  *
@@ -69,7 +69,7 @@ export interface OperationPart {
 export interface InstructionPart {
   readonly ordinal: number;
   readonly type: string;
-  /** Only where it is not the batch's. */
+  /** Absent: the batch's. */
   readonly clientId?: string | undefined;
   readonly clientTransactionId: string;
   readonly terms?: AuditJson | undefined;
@@ -137,7 +137,7 @@ function batchText(r: BatchRecord): string {
   if (r.operation !== undefined) text += `,"operation":${operationText(r.operation)}`;
   text += ',"instructions":[';
   const instructions = inOrder(r.instructions, byOrdinal);
-  for (let i = 0; i < instructions.length; i++) text += (i === 0 ? "" : ",") + instructionText(instructions[i]!);
+  for (let i = 0; i < instructions.length; i++) text += (i === 0 ? "" : ",") + instructionText(instructions[i]!, r);
   text += '],"postings":[';
   const postings = inOrder(r.postings, byPlace);
   for (let i = 0; i < postings.length; i++) text += (i === 0 ? "" : ",") + postingText(postings[i]!, r);
@@ -156,9 +156,9 @@ function operationText(o: OperationPart): string {
   return `${text},"correlationId":${quote(o.correlationId)},"createdAt":"${o.createdAt}","completedAt":"${o.completedAt}"}`;
 }
 
-function instructionText(i: InstructionPart): string {
+function instructionText(i: InstructionPart, batch: BatchRecord): string {
   let text = `{"ordinal":${i.ordinal},"type":${quote(i.type)}`;
-  if (i.clientId !== undefined) text += `,"clientId":${quote(i.clientId)}`;
+  if (i.clientId !== undefined && i.clientId !== batch.clientId) text += `,"clientId":${quote(i.clientId)}`;
   text += `,"clientTransactionId":${quote(i.clientTransactionId)}`;
   if (isSaid(i.terms)) text += `,"terms":${canonicalJson(i.terms)}`;
   if (isSaid(i.effect)) text += `,"effect":${canonicalJson(i.effect)}`;

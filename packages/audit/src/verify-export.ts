@@ -38,7 +38,7 @@ export function createExportCheck(options: {
   function takeCheckpoint(note: string, where: string): void {
     try {
       const checkpoint = verifierKey === undefined ? parseCheckpoint(note) : verifyCheckpoint(note, verifierKey);
-      if (header !== undefined && checkpoint.origin !== header.origin)
+      if (header !== undefined && header.origin !== "" && checkpoint.origin !== header.origin)
         find("AUD-2", `a checkpoint ${where} is of ${checkpoint.origin}, the export of ${header.origin}`);
       else checkpoints.push(checkpoint);
     } catch (error) {

@@ -53,44 +53,47 @@ const anyPosting = (valueAt: string, bookedAt: string): fc.Arbitrary<PostingPart
     pendingOutAfter: anyAmount,
   });
 
-const anyInstructions = fc.uniqueArray(
-  fc.record({
-    ordinal: fc.nat({ max: 5 }),
-    type: anyText,
-    clientId: maybe(anyText),
-    clientTransactionId: anyText,
-    terms: maybe(anyJson),
-    effect: maybe(anyJson),
-    reversesBatchId: maybe(anyUuid),
-    reversesOrdinal: maybe(fc.nat({ max: 9 })),
-  }),
-  { maxLength: 4, selector: ({ ordinal }) => ordinal },
-);
-
-export const anyBatchRecord: fc.Arbitrary<BatchRecord> = fc.tuple(anyInstant, anyInstant).chain(([valueAt, bookedAt]) =>
-  fc.record({
-    seq: anyCount,
-    knownAt: anyInstant,
-    batchId: anyUuid,
-    clientId: anyText,
-    clientBatchId: maybe(anyText),
-    origin: anyText,
-    emittedBy: maybe(anyUuid),
-    cascadeDepth: maybe(fc.nat({ max: 8 })),
-    status: fc.constantFrom("ACCEPTED", "REJECTED"),
-    valueAt: fc.constant(valueAt),
-    bookedAt: fc.constant(bookedAt),
-    rejections: anyJson,
-    remarks: maybe(anyJson),
-    detailsDigest: maybe(fc.constant("ab".repeat(32))),
-    operation: maybe(anyOperation),
-    instructions: anyInstructions,
-    postings: fc.uniqueArray(anyPosting(valueAt, bookedAt), {
-      maxLength: 5,
-      selector: ({ accountId, accountSeq }) => `${accountId} ${accountSeq}`,
+const anyInstructions = (clientId: string) =>
+  fc.uniqueArray(
+    fc.record({
+      ordinal: fc.nat({ max: 5 }),
+      type: anyText,
+      clientId: maybe(fc.oneof(fc.constant(clientId), anyText)),
+      clientTransactionId: anyText,
+      terms: maybe(anyJson),
+      effect: maybe(anyJson),
+      reversesBatchId: maybe(anyUuid),
+      reversesOrdinal: maybe(fc.nat({ max: 9 })),
     }),
-  }),
-);
+    { maxLength: 4, selector: ({ ordinal }) => ordinal },
+  );
+
+export const anyBatchRecord: fc.Arbitrary<BatchRecord> = fc
+  .tuple(anyInstant, anyInstant, anyText)
+  .chain(([valueAt, bookedAt, clientId]) =>
+    fc.record({
+      seq: anyCount,
+      knownAt: anyInstant,
+      batchId: anyUuid,
+      clientId: fc.constant(clientId),
+      clientBatchId: maybe(anyText),
+      origin: anyText,
+      emittedBy: maybe(anyUuid),
+      cascadeDepth: maybe(fc.nat({ max: 8 })),
+      status: fc.constantFrom("ACCEPTED", "REJECTED"),
+      valueAt: fc.constant(valueAt),
+      bookedAt: fc.constant(bookedAt),
+      rejections: anyJson,
+      remarks: maybe(anyJson),
+      detailsDigest: maybe(fc.constant("ab".repeat(32))),
+      operation: maybe(anyOperation),
+      instructions: anyInstructions(clientId),
+      postings: fc.uniqueArray(anyPosting(valueAt, bookedAt), {
+        maxLength: 5,
+        selector: ({ accountId, accountSeq }) => `${accountId} ${accountSeq}`,
+      }),
+    }),
+  );
 
 export const anyResourceRecord: fc.Arbitrary<ResourceRecord> = fc.record({
   seq: anyCount,

@@ -26,3 +26,4 @@ export * from "./restrictions.js";
 export * from "./conversions.js";
 export * from "./audit-checkpoints.js";
 export * from "./audit-records.js";
+export * from "./audit-subjects.js";
