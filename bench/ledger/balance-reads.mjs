@@ -74,7 +74,8 @@ async function measure(cluster, ask, callers) {
   let balances = 0;
   const endMeter = await startResourceMeter(cluster);
   const loop = await runClosedLoop({ callers, seconds: options.seconds }, async () => {
-    balances += await ask();
+    const count = await ask();
+    balances += count; // after the wait: others add meanwhile
   });
   const used = await endMeter();
   return {
