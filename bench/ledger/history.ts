@@ -3,7 +3,7 @@ import { connectDatabase } from "@florin/db";
 import { addMicros, amountFromNumeric, formatInstant, productLibrary, type Instant, type Uuid } from "@florin/kernel";
 import { systemClock } from "@florin/resilience";
 import { createSeededRandom } from "../../chaos/seeded-random.js";
-import { createReaderSource, type Observation } from "../../subgraphs/ledger/src/readers.js";
+import { createReaderSource, type AccountTotals, type Observation } from "../../subgraphs/ledger/src/readers.js";
 import { createBookTemplate, CURRENCY, findFaults, longAgo } from "./bench-book.js";
 import { describeSetting, startBenchCluster } from "./bench-cluster.js";
 import { EVERY_BENCH, parseSettings, readOptions } from "./bench-options.js";
@@ -100,6 +100,14 @@ async function sumByHand(database: Database, account: Uuid, { at, knownAt }: Obs
   return row?.net ?? "0";
 }
 
+function netOf(totals: AccountTotals | undefined): bigint {
+  return (totals?.coordinates ?? []).reduce(
+    (net, { totalCredit, totalDebit }) =>
+      net + amountFromNumeric(totalCredit, CURRENCY) - amountFromNumeric(totalDebit, CURRENCY),
+    0n,
+  );
+}
+
 /** Ten days back, give or take one; the known time the same, or the newest. */
 function drawObservation(now: Instant): Observation {
   const back = (days: bigint) => addMicros(now, -days * DAY_MICROS + BigInt(random.below(86_400)) * 1_000_000n);
@@ -116,8 +124,7 @@ async function compareAnswers(database: Database, wallets: readonly Uuid[], now:
     const [mine, hand] = [toText(await linesByReader(source, page)), toText(await linesByHand(database, page))];
     if (mine !== hand) faults.push(`a page differs: ${mine} and by hand ${hand}`);
     const observation = drawObservation(now);
-    const balance = await source().findObservedBalance(long, observation);
-    const net = amountFromNumeric(balance?.committed ?? "0", CURRENCY);
+    const net = netOf(await source().findTotals(long, observation));
     const balance = (await source().findObservedBalance(long, observation))?.committed ?? "0";
     const sum = amountFromNumeric(await sumByHand(database, long, observation), CURRENCY);
     if (net !== sum || amountFromNumeric(balance, CURRENCY) !== sum)
