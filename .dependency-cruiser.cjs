@@ -20,6 +20,13 @@ module.exports = {
       to: { path: ours, pathNot: "^packages/kernel/" },
     },
     {
+      name: "verifier-stands-alone",
+      severity: "error",
+      comment: "packages/audit verifies with Node's crypto and nothing else, so that a stranger can read all of it.",
+      from: { path: "^packages/audit/src", pathNot: "\\.test\\.ts$" },
+      to: { pathNot: "^packages/audit/src/|^(node:)?crypto$" },
+    },
+    {
       name: "db-knows-only-the-core",
       severity: "error",
       comment: "packages/db stores what the core decided. It knows no viewer, no subgraph, no GraphQL.",

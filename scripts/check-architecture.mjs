@@ -10,6 +10,7 @@ const roots = ["gateway", "subgraphs", "packages", "apps"];
 const faults = [
   ["core-is-pure", "packages/kernel/src/fault.ts", 'import "node:fs";'],
   ["core-imports-nobody", "packages/kernel/src/fault.ts", 'import "@florin/db";'],
+  ["verifier-stands-alone", "packages/audit/src/fault.ts", 'import "node:fs";'],
   ["db-knows-only-the-core", "packages/db/src/fault.ts", 'import "@florin/auth";'],
   ["auth-knows-nobody", "packages/auth/src/fault.ts", 'import "@florin/kernel";'],
   ["sql-lives-in-packages-db", "subgraphs/ledger/src/commands/fault.ts", 'import "postgres";'],
