@@ -59,6 +59,23 @@ describe("closing an account (HOOK-7)", () => {
   });
 });
 
+describe("closing an account (HOOK-7): what does not stand in its way", () => {
+  const where = { asset: "COMMERCIAL_BANK_MONEY", denomination: USD, phase: "COMMITTED" } as const;
+  const even = { totalDebit: dollars("5.00"), totalCredit: dollars("5.00") };
+
+  test("a coordinate that was used and is zero, and a restriction of another type", () => {
+    const totals = new Map([[coordinateKey({ ...where, address: "POCKET" }), even]]);
+    const rule = { code: "X", version: "1", level: "ACCOUNT", type: "PREVENT_DEBITS", from: OPENED } as const;
+    expect(refuseClosure(account(ADA, { totals, restrictions: [rule] }), 0, NOW)).toEqual([]);
+  });
+
+  test("an internal account has no product to exempt an address", () => {
+    const totals = new Map([[coordinateKey({ ...where, address: "DUST" }), { ...even, totalDebit: dollars("1.00") }]]);
+    expect(codes(refuseClosure(account(ADA, { totals, product: undefined }), 0, NOW))).toEqual(["BALANCE_NOT_ZERO"]);
+    expect(refuseClosure(account(ADA, { product: undefined }), 0, NOW)).toEqual([]);
+  });
+});
+
 describe("changing parameters", () => {
   const change = (proposed: Parameters<typeof planParameterChange>[1], owed = "0.00") =>
     planParameterChange(creditCard, proposed, {
@@ -113,6 +130,8 @@ describe("changing parameters", () => {
     ["RATE", "1", "1", 1_000_000_000_000n],
     ["RATE", "0", "0", 0n],
     ["COUNT", "365", "365", 365],
+    ["COUNT", "100000", "100000", 100_000],
+    ["AMOUNT_NOT_NEGATIVE", "999999999999999.99", "999999999999999.99", dollars("999999999999999.99")],
     ["AMOUNT_OR_NONE", "none", "none", undefined],
     ["AMOUNT_OR_NONE", "5", "5.00", dollars("5.00")],
     [
@@ -147,6 +166,10 @@ describe("changing parameters", () => {
     ["TIERS", "0=0.01,0=0.02"],
     ["TIERS", "0=0.01,100=0.02,50=0.03"],
     ["TIERS", "0=0.01=2"],
+    ["TIERS", "=0.01"],
+    ["TIERS", "0="],
+    ["TIERS", "0=x"],
+    ["TIERS", "x=0.01"],
     ["TIERS", "0"],
   ] as const)("%s takes no %s", (kind, text) => {
     const definition = { name: "p", description: "P.", kind, defaultValue: "0" } as const;
@@ -154,6 +177,21 @@ describe("changing parameters", () => {
       refusal: { code: "PARAMETER_INVALID", message: expect.stringContaining("p:") },
     });
     expect(() => decodeParameter(definition, { p: text }, USD)).toThrow(/parameter p/);
+  });
+
+  test.each([5, true, ["5"], { a: "5" }])("a value that is no text is none: %p", (value) => {
+    expect(change({ creditLimit: value })).toMatchObject({
+      refusal: { code: "PARAMETER_INVALID", message: expect.stringContaining("creditLimit:") },
+    });
+  });
+
+  test.each(["x", 5, true])("parameters that are no object are refused: %p", (proposed) => {
+    expect(change(proposed)).toMatchObject({ refusal: { message: expect.stringContaining("send an object") } });
+  });
+
+  test("what is stored and is nothing is told by its name", () => {
+    const definition = { name: "p", description: "P.", kind: "COUNT", defaultValue: "0" } as const;
+    expect(() => decodeParameter(definition, {}, USD)).toThrow("parameter p is stored as something that is no COUNT");
   });
 
   test("a name of every object is no parameter that was sent", () => {
@@ -184,17 +222,23 @@ describe("conversion (§2.9)", () => {
   test.each([
     ["another product", currentAccountV1, wallet],
     ["the same version", currentAccount, currentAccount],
+    ["another product of another version", currentAccount, { ...wallet, version: "9" }],
     ["another side", currentAccountV1, { ...currentAccount, tside: "ASSET" as const }],
   ])("refuses %s", (_what, from, to) => {
-    expect(planConversion(from, to, USD, {})).toMatchObject({ refusal: { code: "CONVERSION_INVALID" } });
+    expect(planConversion(from, to, USD, {})).toMatchObject({
+      kind: "refused",
+      refusal: { code: "CONVERSION_INVALID" },
+    });
   });
 
   test("refuses a currency that is not offered, and a value that the new version would not take", () => {
     const local = { ...currentAccount, currencies: ["EUR" as CurrencyCode] };
     expect(planConversion(currentAccountV1, local, USD, {})).toMatchObject({
+      kind: "refused",
       refusal: { code: "CURRENCY_NOT_OFFERED" },
     });
     expect(planConversion(currentAccountV1, currentAccount, USD, { arrangedOverdraft: "x" })).toMatchObject({
+      kind: "refused",
       refusal: { code: "PARAMETER_INVALID" },
     });
   });

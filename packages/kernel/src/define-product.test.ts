@@ -166,6 +166,81 @@ describe("what a hook reads is what it declared (FET-1)", () => {
     });
   });
 
+  test.each<[string, object, string]>([
+    ["an observation", { observations: { now: { at: "LIVE" } } }, "observations now"],
+    ["balances of a moment", { balances: "latest" }, "observations balances"],
+    ["balances of a range", { balances: "1 day" }, "balanceIntervals balances"],
+    ["postings of a range", { postings: "1 day" }, "postingIntervals postings"],
+    ["an interval", { balanceIntervals: { month: { start: "LIVE", end: "LIVE" } } }, "balanceIntervals month"],
+    ["postings", { postingIntervals: { week: { start: "LIVE", end: "LIVE" } } }, "postingIntervals week"],
+    ["a calendar", { calendars: { days: { ids: ["bank"], start: "LIVE", end: "LIVE" } } }, "calendars days"],
+  ])("%s that was declared and not fetched is named (FET-1)", (_what, reads, name) => {
+    const unfetched = { ...post, observations: undefined };
+    expect(
+      runHook(
+        untyped(() => 0, reads),
+        "postPosting",
+        unfetched,
+      ),
+    ).toEqual({
+      kind: "failed",
+      message: `${name} was declared and not fetched`,
+    });
+  });
+
+  test("no flags fetched is none raised, no execution fetched is none so far", () => {
+    const seen: unknown[] = [];
+    const product = productOf((on) => ({
+      postPosting: on.postPosting({ flags: ["VIP"], lastExecutions: ["ACCRUE"] }, ({ flags, lastExecutions }) => {
+        seen.push(flags.VIP, lastExecutions.ACCRUE);
+        return {};
+      }),
+    }));
+    runHook(product, "postPosting", { ...post, flags: undefined });
+    runHook(product, "postPosting", { ...post, lastExecutions: { OTHER: NOW } });
+    expect(seen).toEqual([false, undefined, true, undefined]);
+  });
+
+  test.each<[string, object, (input: Record<string, Record<string, unknown>>) => unknown, RegExp]>([
+    ["a parameter", { parameters: ["fee"] }, (input) => input["parameters"]!["x"], /x is not in parameters;/],
+    ["a flag", { flags: ["VIP"] }, (input) => input["flags"]!["x"], /x is not in flags;/],
+    ["an observation", { observations: {} }, (input) => input["observations"]!["x"], /x is not in observations;/],
+    ["an execution", { lastExecutions: [] }, (input) => input["lastExecutions"]!["x"], /x is not in lastExecutions;/],
+    ["a kind of data", {}, (input) => input["x"], /x is not in the input;/],
+  ])("%s that is not there is told with where it was looked for", (_what, reads, read, message) => {
+    expect(runHook(untyped(read, reads), "postPosting", post)).toMatchObject({
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test("what JavaScript itself asks of an object throws nothing", () => {
+    const printed: string[] = [];
+    const print = (input: object) => printed.push(JSON.stringify(input), Object.prototype.toString.call(input));
+    const printFlags = (input: Record<string, Record<string, unknown>>) => print(input["flags"]!);
+    expect(runHook(untyped(printFlags, { flags: ["VIP"] }), "postPosting", post).kind).toBe("answered");
+    expect(printed).toEqual(['{"VIP":true}', "[object Object]"]);
+  });
+
+  test("PI-2, FET-5: what is available is read where all phases are, and each phase where it was asked for", () => {
+    const reading = (phases: readonly ("COMMITTED" | "PENDING_IN" | "PENDING_OUT")[] | undefined, all: boolean) =>
+      runHook(
+        productOf((on) => ({
+          postPosting: on.postPosting({ observations: { now: { at: "LIVE", phases } } }, ({ observations }) => {
+            if (all) observations.now.nets();
+            else for (const phase of phases ?? []) observations.now.net("DEFAULT", phase);
+            return {};
+          }),
+        })),
+        "postPosting",
+        post,
+      ).kind;
+    expect(reading(undefined, true)).toBe("answered");
+    expect(reading(["PENDING_IN", "PENDING_OUT"], false)).toBe("answered");
+    expect(reading(["COMMITTED", "PENDING_OUT"], true)).toBe("failed");
+    expect(reading(["COMMITTED", "PENDING_IN"], true)).toBe("failed");
+    expect(reading(["PENDING_IN", "PENDING_OUT"], true)).toBe("failed");
+  });
+
   test("shorthands (FET-3): a moment is an observation, a range an interval", () => {
     const interval = { start: OPENED, end: NOW, opening: snapshot, changes: [] };
     const seen: unknown[] = [];
@@ -219,6 +294,30 @@ describe("what a definition may ask for", () => {
 
   test("a year is fine, and what is undefined is not asked for", () => {
     expect(defining("postPosting", { postingIntervals: { year }, balances: undefined })).not.toThrow();
+  });
+
+  test("FET-5: 400 days are fine, 401 are not", () => {
+    const days = (count: number) => ({ all: { start: { origin: "LIVE", shift: { days: -count } }, end: "LIVE" } });
+    expect(defining("postPosting", { postingIntervals: days(400) })).not.toThrow();
+    expect(defining("postPosting", { balanceIntervals: days(400), postings: "400 days" })).not.toThrow();
+    expect(defining("postPosting", { balanceIntervals: days(401) })).toThrow(/more than 400 days/);
+    expect(defining("postPosting", { postings: "401 days" })).toThrow(/more than 400 days/);
+  });
+
+  test("a hook is of the kind that it was built as", () => {
+    const { hooks } = productOf((on) => ({
+      activation: on.activation({}, () => ({})),
+      prePosting: on.prePosting({}, () => []),
+      postPosting: on.postPosting({}, () => ({})),
+      preParameterChange: on.preParameterChange({}, () => ({})),
+      postParameterChange: on.postParameterChange({}, () => ({})),
+      derivedParameters: on.derivedParameters({}, () => ({})),
+      deactivation: on.deactivation({}, () => ({})),
+      conversion: on.conversion({}, () => ({})),
+    }));
+    expect(Object.entries(hooks ?? {}).map(([name, { kind }]) => [name, kind])).toEqual(
+      hookKinds.map((kind) => [kind, kind]),
+    );
   });
 
   test("the table of §2.9: only the hot path has no intervals, only closing has no parameters", () => {
@@ -302,5 +401,6 @@ describe("executions", () => {
   test("it is replayed with the version that ran", () => {
     const execution = recordExecution("e1", answering, "postPosting", post, { kind: "absent" });
     expect(() => replayExecution({ ...answering, version: "2" }, execution)).toThrow(/version 1/);
+    expect(() => replayExecution({ ...answering, code: "other" }, execution)).toThrow(/one of test version 1/);
   });
 });

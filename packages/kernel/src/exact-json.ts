@@ -17,7 +17,7 @@ export function exactToJson(value: Exact): Json {
   if (Array.isArray(value)) return (value as readonly Exact[]).map(exactToJson);
   const members: Record<string, Json> = {};
   for (const [key, member] of Object.entries(value as { readonly [key: string]: Exact }))
-    if (member !== undefined) members[key.startsWith("$") ? `$${key}` : key] = exactToJson(member);
+    if (member !== undefined) setMember(members, key.startsWith("$") ? `$${key}` : key, exactToJson(member));
   return members;
 }
 
@@ -30,6 +30,12 @@ export function jsonToExact(json: Json): unknown {
   if (typeof digits === "string") return BigInt(digits);
   const members: Record<string, unknown> = {};
   for (const [key, member] of Object.entries(object))
-    if (member !== undefined) members[key.startsWith("$") ? key.slice(1) : key] = jsonToExact(member);
+    if (member !== undefined) setMember(members, key.startsWith("$") ? key.slice(1) : key, jsonToExact(member));
   return members;
+}
+
+/** Assigned, a stranger's `__proto__` would be no member: it would be missing from what is written, and a replay would differ. */
+function setMember<T>(members: Record<string, T>, key: string, value: T): void {
+  if (key !== "__proto__") members[key] = value;
+  else Object.defineProperty(members, key, { value, enumerable: true, configurable: true, writable: true });
 }

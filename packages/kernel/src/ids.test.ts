@@ -45,3 +45,20 @@ test.each([
 test("refuses to make an id from too few bytes", () => {
   expect(() => uuidV7(1, new Uint8Array(9))).toThrow("needs 10 bytes");
 });
+
+test.each([
+  "x018f3a5c-7b2e-7d41-9c3f-0a1b2c3d4e5f",
+  "018f3a5c-7b2e-7d41-9c3f-0a1b2c3d4e5fx",
+  "018F3A5C-7B2E-7D41-9C3F-0A1B2C3D4E5F",
+  "",
+])("is no UUID of ours: %j", (text) => {
+  expect(isUuid(text)).toBe(false);
+  expect(() => asUuid(text)).toThrow(/not a UUID/);
+});
+
+test.each([
+  "acct_x01hwx5rysefn0srfra3cp3tkjz",
+  "acct_01hwx5rysefn0srfra3cp3tkjzx",
+  "01hwx5rysefn0srfra3cp3tkjz",
+  "usr__01hwx5rysefn0srfra3cp3tkjz",
+])("nothing before and nothing after an id: %j", (text) => expect(parseId("account", text)).toBeUndefined());

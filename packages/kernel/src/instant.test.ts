@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { formatInstant, instantFromMicros, parseInstant } from "./instant.js";
+import { formatInstant, instantFromMicros, instantFromMillis, parseInstant } from "./instant.js";
 
 test("every microsecond between 1900 and 9999 reads back", () => {
   fc.assert(
@@ -27,3 +27,48 @@ test.each([
   "2026-01-31T09:00:00+15:00",
   "x",
 ])("is no instant: %s", (text) => expect(parseInstant(text)).toBeUndefined());
+
+test.each([
+  ["2026-01-31T09:00:00+05:30", "2026-01-31T03:30:00.000000Z"],
+  ["2026-01-31T09:00:00-03:30", "2026-01-31T12:30:00.000000Z"],
+  ["2026-01-31T09:00:00-08", "2026-01-31T17:00:00.000000Z"],
+  ["2026-01-31T09:00:00+0545", "2026-01-31T03:15:00.000000Z"],
+  ["2026-01-31T09:00:00+14:00", "2026-01-30T19:00:00.000000Z"],
+  ["2026-01-31T09:00:00+13:59", "2026-01-30T19:01:00.000000Z"],
+  ["2026-01-31t09:00:00.5z", "2026-01-31T09:00:00.500000Z"],
+  ["2026-01-31T09:00:00.000123999Z", "2026-01-31T09:00:00.000123Z"], // what is finer than a microsecond is cut
+  ["1900-01-01T00:00:00Z", "1900-01-01T00:00:00.000000Z"],
+  ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000000Z"],
+])("an offset is taken off, a fraction filled up: %s is %s", (text, canonical) => {
+  const instant = parseInstant(text);
+  expect(instant === undefined ? undefined : formatInstant(instant)).toBe(canonical);
+});
+
+test.each([
+  "x2026-01-31T09:00:00Z",
+  "2026-01-31T09:00:00Zx",
+  "2026-01-31T09:00:00+00:60",
+  "2026-01-31T09:00:00.Z",
+  "2026-01-31T24:00:00Z",
+  "2026-13-01T00:00:00Z",
+  "2026-01-31T09:60:00Z",
+])("nor is %s", (text) => expect(parseInstant(text)).toBeUndefined());
+
+test("milliseconds are cut to whole ones", () => {
+  expect([0, 1, 1.9, -1].map(instantFromMillis)).toEqual([0n, 1_000n, 1_000n, -1_000n]);
+});
+
+test("texts of one second and of the next do not mix", () => {
+  const texts = [0n, 999_999n, 1_000_000n, 999_999n, -1n, -1_000_000n, 0n].map((micros) =>
+    formatInstant(instantFromMicros(micros)),
+  );
+  expect(texts.map((text) => text.slice(17))).toEqual([
+    "00.000000Z",
+    "00.999999Z",
+    "01.000000Z",
+    "00.999999Z",
+    "59.999999Z",
+    "59.000000Z",
+    "00.000000Z",
+  ]);
+});

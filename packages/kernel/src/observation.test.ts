@@ -6,6 +6,7 @@ import { instantFromMicros, parseInstant, type Instant } from "./instant.js";
 import type { Leg } from "./instruction.js";
 import type { Amount } from "./money.js";
 import {
+  compareEntries,
   findIntermediateNegative,
   findWindowsBelow,
   observe,
@@ -162,4 +163,49 @@ describe("BAL-2: below zero in the past", () => {
 test("a business date is a date", () => {
   expect(parseBusinessDate("2026-02-28")).toBe("2026-02-28");
   for (const text of ["2026-02-30", "2026-2-3", "today", "2026-13-01"]) expect(parseBusinessDate(text)).toBeUndefined();
+});
+
+test("T-4: of one value time the book's order counts, in whatever order they are found", () => {
+  const [a, b, c] = [entry(2, 1n, at(5n), at(9n)), entry(1, 1n, at(5n), at(9n)), entry(3, 1n, at(4n), at(9n))];
+  const interval = { start: at(0n), end: at(5n), knownAt: NOW };
+  fc.assert(
+    fc.property(fc.shuffledSubarray([a, b, c], { minLength: 3 }), (entries) => {
+      expect(observeInterval(entries, interval).changes.map(({ seq }) => seq)).toEqual([3n, 1n, 2n]);
+    }),
+  );
+  expect([compareEntries(a, b), compareEntries(b, a), compareEntries(a, a), compareEntries(c, b)]).toEqual([
+    1, -1, 0, -1,
+  ]);
+});
+
+test("BAL-2: windows are the same in whatever order the changes are found", () => {
+  const changes = [
+    { valueAt: at(1n), change: -3n },
+    { valueAt: at(2n), change: 3n },
+    { valueAt: at(2n), change: -1n },
+    { valueAt: at(4n), change: 1n },
+    { valueAt: at(6n), change: -9n },
+  ];
+  fc.assert(
+    fc.property(fc.shuffledSubarray(changes, { minLength: changes.length }), (found) => {
+      expect(findWindowsBelow(0n, 0n, found)).toEqual([{ from: at(1n), to: at(4n) }, { from: at(6n) }]);
+      expect(findWindowsBelow(-1n, 0n, found)).toEqual([{ from: at(1n), to: at(2n) }, { from: at(6n) }]);
+    }),
+  );
+});
+
+test("BAL-2: an instant that was below before is not told again, one before it is", () => {
+  const history = {
+    opening: 5n,
+    changes: [
+      { valueAt: at(10n), change: -6n },
+      { valueAt: at(20n), change: 6n },
+    ],
+  };
+  const added = (valueAt: bigint, change: bigint) => [{ valueAt: at(valueAt), change }];
+  expect(findIntermediateNegative(0n, history, added(12n, -1n))).toEqual([]);
+  expect(findIntermediateNegative(0n, history, added(5n, -6n))).toEqual([]); // it reaches to now: the live check judges
+  expect(findIntermediateNegative(0n, { ...history, opening: 6n }, [...added(5n, -7n), ...added(30n, 9n)])).toEqual([
+    { from: at(5n), to: at(30n) },
+  ]);
 });

@@ -104,3 +104,50 @@ describe("the parts of a split make the whole (MON-3)", () => {
     expect(() => splitByWeights(amount as Amount, weights, unit)).toThrow();
   });
 });
+
+describe("largest remainder (MON-3)", () => {
+  test.each<[string, bigint, readonly bigint[], readonly bigint[]]>([
+    ["who lost most gets first, wherever it stands", 10n, [1n, 2n, 4n], [1n, 3n, 6n]],
+    ["not who stands first", 7n, [10n, 10n, 15n], [2n, 2n, 3n]],
+    ["of equals the earlier", 100n, [1n, 1n, 1n], [34n, 33n, 33n]],
+    ["two units for the earlier two of three", 11n, [1n, 1n, 1n], [4n, 4n, 3n]],
+    ["the last, where it lost most", 5n, [30n, 30n, 40n], [2n, 1n, 2n]],
+    ["the last before equals", 4n, [3n, 3n, 5n], [1n, 1n, 2n]],
+    ["nobody, where nothing is left", 6n, [1n, 2n, 3n], [1n, 2n, 3n]],
+    ["a weight of zero gets nothing", 7n, [0n, 2n, 0n, 1n], [0n, 5n, 0n, 2n]],
+    ["debts as credits, mirrored", -10n, [1n, 2n, 4n], [-1n, -3n, -6n]],
+  ])("%s", (_what, amount, weights, shares) => {
+    expect(splitByWeights(amount as Amount, weights)).toEqual(shares);
+    expect(splitByWeights((amount * 5n) as Amount, weights, 5n)).toEqual(shares.map((share) => share * 5n));
+  });
+
+  test.each([[[]], [[0n]], [[0n, 0n]], [[1n, -1n]], [[2n, -1n]]])("no shares by the weights %p", (weights) => {
+    expect(() => splitByWeights(10n as Amount, weights)).toThrow(/weights are zero or more/);
+  });
+});
+
+test("MON-3: below the half an odd quotient stays, above it an even one goes", () => {
+  expect([14n, 16n, -14n, -16n, 15n, 5n].map((tenths) => divideRounded(tenths, 10n, "HALF_EVEN"))).toEqual([
+    1n,
+    2n,
+    -1n,
+    -2n,
+    2n,
+    0n,
+  ]);
+});
+
+test("MON-3: what may be posted is at minor scale, the rest is carried", () => {
+  expect(splitAtMinorScale(1_250_000n as Amount, USD, "DOWN")).toEqual({ posted: 1_200_000n, carried: 50_000n });
+  expect(splitAtMinorScale(1_250_000n as Amount, USD, "UP")).toEqual({ posted: 1_300_000n, carried: -50_000n });
+});
+
+test("a product with a rate is rounded once, at the end (MON-3)", () => {
+  const fivePercent = 50_000_000_000n as Rate;
+  expect([10n, 30n, 9n, 11n].map((amount) => multiplyByRate(amount as Amount, fivePercent, "HALF_EVEN"))).toEqual([
+    0n,
+    2n,
+    0n,
+    1n,
+  ]);
+});

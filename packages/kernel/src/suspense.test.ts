@@ -1,6 +1,7 @@
 import {
   account,
   ADA,
+  at,
   codesOf,
   decide,
   deposit,
@@ -18,6 +19,7 @@ import { decideBatch } from "./batch.js";
 import type { ProposedBatch } from "./book-view.js";
 import { formatId } from "./ids.js";
 import type { Instruction } from "./instruction.js";
+import { refuse } from "./refusal.js";
 import { planSuspense } from "./suspense.js";
 
 const SUSPENSE = id(30);
@@ -92,5 +94,50 @@ describe("PI-4: what happened outside and has no account goes to suspense", () =
     const decision = decideBatch(view, batch);
     expect(decision.kind === "rejected" && planSuspense(batch, decision, () => SUSPENSE)).toBeUndefined();
     expect(codesOf(decide(view, batch.instructions))).toEqual([["ACCOUNT_NOT_OPEN", 0]]);
+  });
+});
+
+describe("PI-4: what keeps money from an account, and what only looks so", () => {
+  test.each<[string, object, string]>([
+    ["an account of another currency", { denomination: EUR }, "CURRENCY_MISMATCH"],
+    ["a value time before the account", { openedAt: at(NOW + 1n) }, "BEFORE_OPENING"],
+  ])("%s", (_what, ada, code) => {
+    const { view, planned } = path([withdraw("5.00", { advice: true })], ada);
+    expect(planned!.instructions[0]!.details).toEqual({
+      suspended: { account: formatId("account", ADA), codes: [code] },
+    });
+    expect(decideBatch(view, planned!).kind).toBe("accepted");
+  });
+
+  test("all that is wrong with one account is told", () => {
+    const { planned } = path([deposit("5.00", { advice: true })], { denomination: EUR, status: "CLOSED" });
+    expect(planned!.instructions[0]).toMatchObject({
+      details: { suspended: { codes: ["ACCOUNT_NOT_OPEN", "CURRENCY_MISMATCH"] } },
+    });
+  });
+
+  test("details that are nothing, a list or a text are kept beside what is added", () => {
+    const detailsOf = (details: Instruction["details"]) =>
+      path([deposit("5.00", { advice: true, target: NOBODY, details })]).planned!.instructions[0]!.details;
+    const suspended = { account: formatId("account", NOBODY), codes: ["ACCOUNT_NOT_FOUND"] };
+    expect([undefined, null, ["a"], "b", { c: 1 }].map(detailsOf)).toEqual([
+      { suspended },
+      { suspended },
+      { details: ["a"], suspended },
+      { details: "b", suspended },
+      { c: 1, suspended },
+    ]);
+  });
+
+  test("a fault of the whole batch is no fault of an account", () => {
+    const batch: ProposedBatch = {
+      operationId: "op_1",
+      clientId: "client",
+      valueAt: NOW,
+      bookedAt: NOW,
+      instructions: [deposit("1.00", { advice: true })],
+    };
+    const violations = [refuse("ACCOUNT_NOT_OPEN")];
+    expect(planSuspense(batch, { kind: "rejected", violations }, () => SUSPENSE)).toBeUndefined();
   });
 });

@@ -55,3 +55,33 @@ describe("FLAG-1: values hold [from, to) on value time, and their insertion is k
     expect(parametersAt(current, history, at(12n), at(399n))).toEqual({ fee: "5", limit: "7", rate: "1" });
   });
 });
+
+test("FLAG-1: parameters come sorted, the account's own first, and one that was told too late not at all", () => {
+  const late = { to: undefined, insertedAt: at(50n) };
+  const history = {
+    template: { b: [{ value: "t", from: at(1n), ...late }], z: [{ value: "t", from: at(1n), ...late }] },
+    instance: { a: [{ value: "i", from: at(1n), ...late }], b: [{ value: "i", from: at(5n), ...late }] },
+  };
+  const names = (at_: bigint, known?: bigint) =>
+    Object.entries(parametersAt({ z: "c", m: "c" }, history, at(at_), known === undefined ? undefined : at(known)));
+  expect(names(5n)).toEqual([
+    ["a", "i"],
+    ["b", "i"],
+    ["m", "c"],
+    ["z", "t"],
+  ]);
+  expect(names(4n)).toEqual([
+    ["a", "i"],
+    ["b", "t"],
+    ["m", "c"],
+    ["z", "t"],
+  ]);
+  expect(names(5n, 49n)).toEqual([
+    ["m", "c"],
+    ["z", "c"],
+  ]);
+  expect(names(0n)).toEqual([
+    ["m", "c"],
+    ["z", "c"],
+  ]);
+});

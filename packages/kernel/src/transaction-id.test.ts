@@ -32,3 +32,13 @@ test("has one spelling: no leading zero, no upper case, nothing past a bigint co
   expect(parseTransactionId(id.replace(/_1$/, "_fzzzzzzzzzzzz"))).toBeUndefined();
   expect(() => formatTransactionId(account, 0n)).toThrow("not an account sequence");
 });
+
+test("the last sequence that a bigint column holds has an id, the next has none", () => {
+  const last = 2n ** 63n - 1n;
+  expect(parseTransactionId(formatTransactionId(account, last))).toEqual({ accountId: account, accountSeq: last });
+  expect(() => formatTransactionId(account, last + 1n)).toThrow("not an account sequence");
+  expect(
+    parseTransactionId(formatTransactionId(account, last).replace(/7zzzzzzzzzzzz$/, "8000000000000")),
+  ).toBeUndefined();
+  expect(parseTransactionId(`x${formatTransactionId(account, 1n)}`)).toBeUndefined();
+});
