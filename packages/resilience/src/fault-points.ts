@@ -25,6 +25,7 @@ export const faultPoints = [
   "ledger.commit.after-read",
   "ledger.commit.before-commit",
   "ledger.commit.after-commit",
+  "ledger.hooks.before-cursor",
   // outbox to bus
   "relay.after-number",
   "relay.before-publish",

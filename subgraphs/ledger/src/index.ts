@@ -19,8 +19,10 @@ import {
   temporarilyUnavailable,
   type Clock,
   type IdSource,
+  type Product,
   type RequestError,
 } from "@florin/kernel";
+import { openProductSandbox } from "@florin/product-sandbox";
 import type { Logger, Metrics } from "@florin/telemetry";
 import type { LedgerContext, Readers } from "./context.js";
 import { createReaderSource } from "./readers.js";
@@ -30,7 +32,9 @@ import { createAccountCommandsGroup, createReplayStore } from "./tasks/account-c
 import { openCheckpointFile } from "./tasks/checkpoint-file.js";
 import { startInvariantChecks } from "./tasks/check-invariants.js";
 import { startCheckpoints, type CheckpointTask } from "./tasks/write-checkpoint.js";
+import { startConversions } from "./tasks/convert-accounts.js";
 import { startHoldExpiry } from "./tasks/expire-holds.js";
+import { startHookRunner } from "./tasks/run-hooks.js";
 import type { LedgerWriter } from "./writer/command.js";
 import { createLedgerWriter, DEFAULT_LEASE_MS } from "./writer/ledger-writer.js";
 
@@ -123,6 +127,9 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
       : connect("florin-ledger-replica", connections - WRITER_CONNECTIONS, { url: options.replicaUrl });
   await ensureProducts(database, productLibrary, ids, clock);
 
+  const sandbox = await openProductSandbox();
+  const loadProduct = (source: string): Product => sandbox.loadProduct(source);
+
   const store = createOutboxStore(database, "ledger");
   const relay = createRelay({ store, bus, stream: "ledger", logger, metrics });
   const writer = createLedgerWriter({
@@ -130,6 +137,7 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
     clock,
     ids,
     products: productLibrary,
+    loadProduct,
     logger,
     metrics,
     holder: `ledger-${process.pid}-${ids.next()}`, // so that whoever looks at the head sees whom to look for
@@ -145,6 +153,8 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   relay.start();
   const invariants = startInvariantChecks({ ...options, everyMs: options.checkInvariantsEveryMs });
   const expiry = startHoldExpiry({ database, writer, clock, logger });
+  const hooks = startHookRunner({ ...options, database, writer, products: productLibrary, loadProduct });
+  const conversions = startConversions({ database, writer, clock, logger });
   const checkpoints = startCheckpointsOf(options, database, writer);
 
   return {
@@ -156,7 +166,7 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
         deadlineMs,
         relay,
         writer,
-        [replays, hints, invariants, expiry, ...(checkpoints === undefined ? [] : [checkpoints])],
+        [replays, hints, invariants, expiry, hooks, conversions, ...(checkpoints === undefined ? [] : [checkpoints])],
         [writerDatabase, database, ...(replica === undefined ? [] : [replica])],
       ),
   };

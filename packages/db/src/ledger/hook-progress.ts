@@ -1,4 +1,4 @@
-import { formatInstant, type Instant, type Json, type Uuid } from "@florin/kernel";
+import { formatInstant, type CurrencyCode, type Instant, type Json, type Tside, type Uuid } from "@florin/kernel";
 import type { Sql, Transaction } from "../connect-database.js";
 
 /** How far the hooks that run after commits have come: a cursor over the book's order, tasks beside it, and what failed (ledger.md §2.9). */
@@ -134,4 +134,52 @@ export async function listHookExecutions(
       and (${before}::timestamptz is null or e.executed_at < ${before}::timestamptz)
     order by e.executed_at desc, e.execution_id desc, e.attempt desc
     limit ${page.limit}`;
+}
+
+/** An account's version now, and the conversions that brought it there, in order. */
+export interface AccountVersions {
+  readonly productVersionId: Uuid;
+  readonly conversions: readonly { readonly seq: bigint; readonly fromVersionId: Uuid }[];
+}
+
+export async function listAccountVersions(
+  sql: Sql,
+  bookId: number,
+  accountIds: readonly Uuid[],
+): Promise<ReadonlyMap<Uuid, AccountVersions>> {
+  if (accountIds.length === 0) return new Map();
+  const rows = await sql<{ accountId: Uuid; productVersionId: Uuid; seq: bigint | null; fromVersionId: Uuid | null }[]>`
+    select a.account_id as "accountId", a.product_version_id as "productVersionId", v.seq, v.from_version_id as "fromVersionId"
+    from ledger.account a
+    left join ledger.account_version v on v.book_id = a.book_id and v.account_id = a.account_id
+    where a.book_id = ${bookId} and a.account_id = any(${[...accountIds]}::uuid[]) and a.product_version_id is not null
+    order by a.account_id, v.seq`;
+  const versions = new Map<Uuid, AccountVersions & { readonly conversions: { seq: bigint; fromVersionId: Uuid }[] }>();
+  for (const { accountId, productVersionId, seq, fromVersionId } of rows) {
+    const own = versions.get(accountId) ?? { productVersionId, conversions: [] };
+    if (seq !== null && fromVersionId !== null) own.conversions.push({ seq, fromVersionId });
+    versions.set(accountId, own);
+  }
+  return versions;
+}
+
+/** What a hook is shown of its account, beside what it declared. */
+export interface HookAccountRow {
+  readonly accountId: Uuid;
+  readonly denomination: CurrencyCode;
+  readonly tside: Tside;
+  readonly openedAt: Instant;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly productVersionId: Uuid | null;
+}
+
+export async function findStoredAccount(
+  sql: Sql,
+  bookId: number,
+  accountId: Uuid,
+): Promise<HookAccountRow | undefined> {
+  const [row] = await sql<HookAccountRow[]>`
+    select account_id as "accountId", denomination, tside, opened_at as "openedAt", parameters, product_version_id as "productVersionId"
+    from ledger.account where book_id = ${bookId} and account_id = ${accountId}`;
+  return row;
 }

@@ -17,8 +17,5 @@ export const builtInProducts: readonly Product[] = [
   personalLoan,
 ];
 
-/**
- * Those that accounts may be opened with: written to the ledger at its start. The others wait until the ledger runs the hooks that they
- * live on, so that nobody opens an account that does half of what it says.
- */
-export const productLibrary: readonly Product[] = [wallet, currentAccountV1];
+/** Those that accounts may be opened with: written to the ledger at its start. */
+export const productLibrary: readonly Product[] = builtInProducts;

@@ -1,14 +1,12 @@
 import {
   amountFromNumeric,
-  clientTransactionKey,
   coordinateKey,
   type AccountState,
-  type BookView,
   type Totals,
   type Uuid,
 } from "@florin/kernel";
 import { answerEventIdOf } from "@florin/db";
-import type { StoredAccount, StoredBalance, WriterState, WriterStateQuery } from "@florin/db/ledger";
+import type { StoredAccount, StoredBalance, WriterStateQuery } from "@florin/db/ledger";
 import { clientIdOf, type CloseAccountCommand, type LedgerCommand, type OpenAccountCommand } from "./command.js";
 import { addAccountsOf } from "./command-accounts.js";
 import { NO_FACTS, type CommitFacts } from "./commit-facts.js";

@@ -1,4 +1,5 @@
 import type { FxRecord, Instant, Json, Money, OnExpired, Phase, RestrictionType, Side, Uuid } from "@florin/kernel";
+import type { CommandBase } from "./command-base.js";
 import { needsQuietTerms, type ExecutionFacts, type NotificationFacts, type TermsCommand } from "./terms-command.js";
 
 /**
@@ -8,17 +9,6 @@ import { needsQuietTerms, type ExecutionFacts, type NotificationFacts, type Term
 export type LedgerCommand = PostingCommand | OpenAccountCommand | CloseAccountCommand | TermsCommand;
 
 export type OperationType = "DEPOSIT" | "WITHDRAWAL" | "BOOK_TRANSFER" | "REVERSAL" | "PAYMENT" | "OTHER";
-
-export interface CommandBase {
-  /** Made from (principal, idempotency key) by `operationIdOf`, so two equal calls agree on it before they meet. */
-  readonly commandId: Uuid;
-  readonly principal: string;
-  readonly idempotencyKey: string;
-  /** SHA-256 of the canonical JSON of the input without `idempotencyKey` and `waitMs`. */
-  readonly fingerprint: string;
-  readonly correlationId: string;
-  readonly createdAt: Instant;
-}
 
 export interface PostingCommand extends CommandBase {
   readonly kind: "posting";

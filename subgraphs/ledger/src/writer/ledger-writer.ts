@@ -23,6 +23,7 @@ import { commandFromJson, toCommandRow } from "./command-json.js";
 import { Committer, isMemoryWrong, LeaseLost, MAX_UNDER_WAY } from "./commit.js";
 import { createLeaseKeeper, type LeaseKeeper } from "./lease-keeper.js";
 import { PendingCommands, type PendingCommand } from "./pending-commands.js";
+import type { LoadProduct } from "./product-catalogue.js";
 import { findStoredOutcomes } from "./stored-outcomes.js";
 import { WakeSignal } from "./wake-signal.js";
 import { createWriteHalt, type WriteHalt } from "./write-halt.js";
@@ -50,6 +51,8 @@ export interface LedgerWriterOptions {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly products: readonly Product[];
+  /** Makes products of uploaded sources; undefined: this process runs none. */
+  readonly loadProduct?: LoadProduct | undefined;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Unique per process. */
@@ -445,7 +448,7 @@ class BookWriter implements LedgerWriter {
 
   /** Makes what is queued durable, for the process that holds the lease. Asking twice changes nothing. */
   async #forward(): Promise<void> {
-    const batch = this.#pending.cut(this.#maxBatch);
+    const batch = this.#pending.cut(this.#maxBatch).filter((entry) => !this.#failStale(entry.command));
     for (const entry of batch) entry.wasSent = true;
     try {
       const stored = await this.#insertRows(batch.map((entry) => toCommandRow(entry.command)));
@@ -461,6 +464,13 @@ class BookWriter implements LedgerWriter {
       this.#pending.requeue(batch);
       throw error;
     }
+  }
+
+  /** What a hook said was worked out over what this process knew while it led. Whoever leads now works it out again. */
+  #failStale(command: LedgerCommand): boolean {
+    const isOfHook = command.kind === "posting" && command.origin === "CONTRACT";
+    if (isOfHook) this.#pending.fail(command.commandId, temporarilyUnavailable(1_000));
+    return isOfHook;
   }
 
   async #lookForOutcomes(): Promise<void> {

@@ -11,7 +11,7 @@ import {
   type Json,
   type Uuid,
 } from "@florin/kernel";
-import type { CommandBase } from "./command.js";
+import type { CommandBase } from "./command-base.js";
 
 /**
  * Commands that change what holds on accounts, and no posting of a client: parameters, flags, restrictions, guards, periods, product versions,
@@ -171,7 +171,7 @@ export interface NotificationFacts {
 }
 
 /** Changes that read nothing: they need not have the book to themselves. */
-const unreading: ReadonlySet<TermsChange["type"]> = new Set(["hookEffect", "hookFailure", "hookFailureResolution"]);
+const unreading: ReadonlySet<TermsChange["type"]> = new Set(["hookEffect", "hookFailure"]);
 
 export function needsQuietTerms({ change }: TermsCommand): boolean {
   return !unreading.has(change.type);
