@@ -1,4 +1,4 @@
-import { createHistoryCheck, type HistoryReport } from "@florin/audit";
+import { createHistoryCheck, GENESIS, linkOf, recordText, type Checkpoint, type HistoryReport } from "@florin/audit";
 import type { Transaction } from "@florin/db";
 import { readAuditRecords } from "@florin/db/ledger";
 import { instantFromMicros } from "@florin/kernel";
@@ -55,8 +55,8 @@ async function bookEverything({ writer, openWallet, fundedWallet }: TestBook): P
   await fundedWallet("1.00");
 }
 
-async function check(tx: Transaction): Promise<HistoryReport> {
-  const history = createHistoryCheck({});
+async function check(tx: Transaction, checkpoints: readonly Checkpoint[] = []): Promise<HistoryReport> {
+  const history = createHistoryCheck({ checkpoints });
   for await (const item of readAuditRecords(tx, { bookId: BOOK }))
     if (item.kind === "record") history.add(item.entry);
     else history.addStray(item.seq, item.what);
@@ -177,6 +177,42 @@ async function inTrial<T>(tx: Transaction, work: (step: Transaction) => Promise<
     })
     .catch(ignoreRollback);
   return result!.value;
+}
+
+test("audit.tamper: tables that were rewritten and chained again verify by themselves, and not against an older checkpoint", async () => {
+  await inSnapshot(async (tx) => {
+    const { link, lastSeq, knownAt, treeSize, treeRoot } = await check(tx);
+    const kept: Checkpoint = {
+      origin: "florin.test/book/main",
+      size: treeSize,
+      root: treeRoot,
+      seq: BigInt(lastSeq!),
+      link,
+      knownAt: knownAt!,
+    };
+    expect(await check(tx, [kept])).toMatchObject({ findings: [], checkpointsFitted: 1 });
+    await tx`set local session_replication_role = replica`;
+    await tx`update ledger.operation set principal = 'usr_somebody_else' where type = 'BOOK_TRANSFER'`;
+    await chainAgain(tx);
+    expect(await check(tx)).toMatchObject({ findings: [] });
+    const caught = await check(tx, [kept]);
+    expect(caught.findings).toMatchObject([{ seq: lastSeq, rule: "AUD-2" }]);
+    throw new Rollback();
+  }).catch(ignoreRollback);
+});
+
+async function chainAgain(tx: Transaction): Promise<void> {
+  let link = GENESIS;
+  const seqs: { readonly seq: string; readonly link: Buffer }[] = [];
+  for await (const item of readAuditRecords(tx, { bookId: BOOK }))
+    if (item.kind === "record") {
+      link = linkOf(link, recordText(item.entry.record));
+      seqs.push({ seq: item.entry.record.seq, link: Buffer.from(link) });
+    }
+  for (const { seq, link } of seqs) {
+    await tx`update ledger.posting_instruction_batch set link = ${link} where seq = ${seq}::bigint`;
+    await tx`update ledger.resource_change set link = ${link} where seq = ${seq}::bigint`;
+  }
 }
 
 test.each(tables)("audit.tamper: a row of %s that is gone, or one more, is named", async (table) => {
