@@ -213,6 +213,7 @@ async function chainAgain(tx: Transaction): Promise<void> {
     await tx`update ledger.posting_instruction_batch set link = ${link} where seq = ${seq}::bigint`;
     await tx`update ledger.resource_change set link = ${link} where seq = ${seq}::bigint`;
   }
+  await tx`update ledger.head set link = ${Buffer.from(link)}`;
 }
 
 test.each(tables)("audit.tamper: a row of %s that is gone, or one more, is named", async (table) => {
@@ -239,6 +240,18 @@ test.each(tables)("audit.tamper: a row of %s that is gone, or one more, is named
     throw new Rollback();
   }).catch(ignoreRollback);
 });
+
+test.each(["seq = seq + 1", "known_at = known_at + interval '1 microsecond'", "link = sha256(link)"])(
+  "audit.tamper: a head that is not the last record's is named: %s",
+  async (change) => {
+    await inSnapshot(async (tx) => {
+      await tx.unsafe(`update ledger.head set ${change}`);
+      const { findings, lastSeq } = await check(tx);
+      expect(findings).toMatchObject([{ seq: lastSeq, what: expect.stringContaining("the head of the book") }]);
+      throw new Rollback();
+    }).catch(ignoreRollback);
+  },
+);
 
 test("AUD-4: erasing what was written freely leaves a chain that verifies, and nothing of the text", async () => {
   await inSnapshot(async (tx) => {

@@ -289,7 +289,7 @@ function toFreeText(row: BatchRow, instructions: readonly InstructionRow[]): Aud
   return { salt: row.salt ?? new Uint8Array(0), text };
 }
 
-/** What no page can meet: rows that point to no record. */
+/** What no page can meet: rows that point to no record, and a head that is not the last record's. */
 async function findStrays(tx: Transaction, bookId: number, untilSeq: bigint): Promise<AuditItem[]> {
   // All with all: row by row that is quadratic, and a planner without fresh statistics tries it.
   await tx`select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)`;
@@ -304,6 +304,16 @@ async function findStrays(tx: Transaction, bookId: number, untilSeq: bigint): Pr
     from ledger.posting_instruction i
     where i.book_id = ${bookId} and not exists (
       select from ledger.posting_instruction_batch k where k.book_id = i.book_id and k.batch_id = i.batch_id)
+    union all
+    select concat('the head of the book stands at seq ', h.seq, ', known at ', h.known_at, ', with another link or time than the last record')
+    from ledger.head h left join lateral (
+      select seq, known_at, link from ledger.posting_instruction_batch where book_id = h.book_id and seq = ${untilSeq}
+      union all
+      select seq, known_at, link from ledger.resource_change where book_id = h.book_id and seq = ${untilSeq}
+      limit 1) last on true
+    where h.book_id = ${bookId}
+      and (h.seq <> ${untilSeq} or h.known_at is distinct from coalesce(last.known_at, '-infinity')
+        or (last.link is not null and h.link <> last.link))
     limit 20`;
   return rows.map(({ what }): AuditItem => ({ kind: "stray", seq: untilSeq.toString(), what }));
 }
