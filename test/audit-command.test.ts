@@ -115,6 +115,33 @@ test("audit.tamper: a changed export, and changed tables, are named by record; a
   expect(caught.out).toMatch(/4 +AUD-2 +the chain is not what it was/);
 });
 
+test.each([
+  ["seq = seq + 1", "is not what its signed text says"],
+  ["size = size - 2", "is not what its signed text says"],
+  ["root = sha256(root)", "is not what its signed text says"],
+  ["tree = tree || root", "is not what its signed text says"],
+  ["note = replace(note, 'seq', 'sec')", "cannot be read"],
+])("audit.tamper: a stored checkpoint with %s is named, and nothing is signed over it", async (change, what) => {
+  const setLast = (expression: string) =>
+    book.admin.transaction(async (tx) => {
+      await tx`set local session_replication_role = replica`;
+      await tx.unsafe(`create table if not exists public.kept as select * from ledger.audit_checkpoint`);
+      await tx.unsafe(`update ledger.audit_checkpoint set ${expression} where seq = 5`);
+    });
+  await setLast(change);
+  const { out, exitCode } = await florin("verify", "--live", "--output", "json");
+  expect(exitCode).toBe(1);
+  expect(out).toContain(what);
+  await expect(sign()).rejects.toThrow("florin audit verify --live");
+  await book.admin.transaction(async (tx) => {
+    await tx`set local session_replication_role = replica`;
+    await tx`delete from ledger.audit_checkpoint`;
+    await tx`insert into ledger.audit_checkpoint select * from public.kept`;
+    await tx`drop table public.kept`;
+  });
+  expect(await florin("verify", "--live")).toMatchObject({ exitCode: 0 });
+});
+
 test("AUD-3: prove and verify-proof, out of the tables and out of an export", async () => {
   const [row] = await book.admin.sql<{ batchId: Uuid; operationId: Uuid }[]>`
     select batch_id as "batchId", operation_id as "operationId" from ledger.posting_instruction_batch where seq = 4`;

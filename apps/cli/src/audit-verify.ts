@@ -1,13 +1,14 @@
 import {
   createExportCheck,
   createHistoryCheck,
+  findCheckpointDamage,
   parseCheckpoint,
   verifyCheckpoint,
   type Checkpoint,
   type HistoryReport,
 } from "@florin/audit";
 import type { Database } from "@florin/db";
-import { listCheckpointNotes, readAuditRecords } from "@florin/db/ledger";
+import { listCheckpoints, readAuditRecords } from "@florin/db/ledger";
 import { inSnapshot, MAIN_BOOK } from "./audit-export.js";
 import { readLines } from "./audit-lines.js";
 import { CommandFailure } from "./command-failure.js";
@@ -32,8 +33,11 @@ export async function verifyExportFile(file: string, options: VerifyOptions, ter
 export async function verifyTables(database: Database, options: VerifyOptions, terminal: Terminal): Promise<void> {
   const kept = await readCheckpointFile(options.checkpointsFile, terminal);
   const report = await inSnapshot(database, async (tx) => {
-    const notes = [...(await listCheckpointNotes(tx, MAIN_BOOK)), ...kept];
-    const history = createHistoryCheck({ checkpoints: notes.map((note) => readNote(note, options.verifierKey)) });
+    const stored = (await listCheckpoints(tx, MAIN_BOOK)).map((one) => ({ ...one, damage: findCheckpointDamage(one) }));
+    const whole = stored.filter(({ damage }) => damage === undefined).map(({ note }) => note);
+    const checkpoints = [...whole, ...kept].map((note) => readNote(note, options.verifierKey));
+    const history = createHistoryCheck({ checkpoints });
+    for (const { seq, damage } of stored) if (damage !== undefined) history.addStray(seq.toString(), damage);
     for await (const item of readAuditRecords(tx, { bookId: MAIN_BOOK }))
       if (item.kind === "record") history.add(item.entry);
       else history.addStray(item.seq, item.what);

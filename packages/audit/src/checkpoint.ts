@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, hash, sign, verify, type KeyObject } from "node:crypto";
+import { isEqual, rootOf, type CompactRange } from "./merkle.js";
 
 /**
  * A checkpoint: what the chain and its Merkle tree were after one record, signed with Ed25519. Kept outside the database it holds
@@ -114,6 +115,29 @@ export function verifyCheckpoint(note: string, verifierKey: string): Checkpoint 
   if (signature.length !== SIGNATURE_BYTES || !verify(null, Buffer.from(body, "utf8"), key, signature))
     throw new CheckpointError(`The signature of ${name} on the checkpoint is false.`);
   return checkpoint;
+}
+
+/**
+ * Is what is stored beside a signed note what the note says? The tree is what the next checkpoint goes on from, so a changed one would be
+ * signed over. Says what is wrong; undefined: nothing.
+ */
+export function findCheckpointDamage(stored: {
+  readonly seq: bigint;
+  readonly root: Uint8Array;
+  readonly tree: CompactRange;
+  readonly note: string;
+}): string | undefined {
+  try {
+    const { seq, size, root } = parseCheckpoint(stored.note);
+    const isAsSigned =
+      seq === stored.seq &&
+      size === stored.tree.size &&
+      isEqual(root, stored.root) &&
+      isEqual(root, rootOf(stored.tree));
+    return isAsSigned ? undefined : "the stored checkpoint is not what its signed text says";
+  } catch (error) {
+    return `the stored checkpoint cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 const SIGNATURE_LINE = /^— (?<name>[^\s+]+) (?<base64>[A-Za-z0-9+/]+={0,2})$/u;

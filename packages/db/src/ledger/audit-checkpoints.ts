@@ -30,6 +30,13 @@ export async function findLastCheckpoint(
   return row && toCheckpoint(row);
 }
 
+/** Oldest first. */
+export async function listCheckpoints(sql: Sql | Transaction, bookId: number): Promise<readonly StoredCheckpoint[]> {
+  const rows = await sql<CheckpointRow[]>`
+    select seq, size, root, note, tree from ledger.audit_checkpoint where book_id = ${bookId} order by seq`;
+  return rows.map(toCheckpoint);
+}
+
 /** Oldest first, each as it was signed. */
 export async function listCheckpointNotes(
   sql: Sql | Transaction,

@@ -1,6 +1,7 @@
 import {
   createRangeBuilder,
   EMPTY_RANGE,
+  findCheckpointDamage,
   isEqual,
   leafHash,
   parseCheckpoint,
@@ -109,6 +110,9 @@ async function writeCheckpoints(options: CheckpointOptions): Promise<bigint | un
 /** The chain must still go through what was signed: by the table, and by the file, which whoever changes the table cannot reach. */
 async function assertStillFits({ database, file, origin }: CheckpointOptions): Promise<void> {
   const stored = await findLastCheckpoint(database.sql, BOOK);
+  const damage = stored && findCheckpointDamage(stored);
+  if (stored !== undefined && damage !== undefined)
+    throw new HistoryChanged(`At seq ${stored.seq} ${damage}. Run florin audit verify --live.`);
   const signed: readonly (Checkpoint | undefined)[] = [
     stored && parseCheckpoint(stored.note),
     file && (await file.store.last()),
