@@ -271,7 +271,7 @@ describe("what PostgreSQL refuses by itself", () => {
       "violates check",
     ],
     [
-      `insert into ledger.operation select gen_random_uuid(), book_id, principal, idempotency_key, fingerprint, type, status, null, null,
+      `insert into ledger.operation select operation_id, book_id, principal, idempotency_key, fingerprint, type, status, null, null,
         account_id, amount, denomination, batch_id, correlation_id, created_at, completed_at from ledger.operation`,
       "duplicate key",
     ],

@@ -23,8 +23,8 @@ interface Remembered {
   readonly owners: readonly string[];
   /** Of each coordinate's last posting, by `coordinateKey`: where the balance row stands, or will. */
   readonly seqs: Map<string, bigint>;
-  /** The commit that used it last. */
-  usedAt: bigint;
+  /** The commit that used it last, as `begin` counts them. */
+  usedAt: number;
 }
 
 /**
@@ -32,13 +32,16 @@ interface Remembered {
  * will hold once the commits under way are through, and so it is dropped, all of it, at every doubt: a commit that failed or whose
  * outcome is unknown, a lease that was lost or taken. The database refuses a commit made from a memory that is wrong (apply-batch.ts).
  *
- * Bounded by `limit` accounts and as many client transactions: beyond it what was not used lately goes, never what is under way.
+ * Bounded by `limit` accounts and as many client transactions: beyond it what was not used lately goes, never what a commit uses that has
+ * not ended: the database does not have it yet, and what is read again would be older than what was decided.
  */
 export class BookMemory {
   head: MemoryHead;
   readonly view: BookView = { accounts: new Map(), clientTransactions: new Map(), reversed: new Set() };
   readonly #remembered = new Map<Uuid, Remembered>();
-  readonly #transactionsUsedAt = new Map<string, bigint>();
+  readonly #transactionsUsedAt = new Map<string, number>();
+  readonly #open = new Set<number>();
+  #begun = 0;
   readonly #limit: number;
 
   constructor(head: BookHead, limit: number) {
@@ -51,16 +54,44 @@ export class BookMemory {
     return this.#remembered.size;
   }
 
-  /** What of the query must be read: keys of commands always, accounts and client transactions that are not here. */
+  /** A commit is being made, from its first look to its end: what it uses stays until `end`. Commits are made one after the other. */
+  begin(): number {
+    this.#open.add(++this.#begun);
+    return this.#begun;
+  }
+
+  /** It is through: there is room again. One that failed has no end, it takes the whole memory with it. */
+  end(commit: number): void {
+    this.#open.delete(commit);
+    this.#trim();
+  }
+
+  /**
+   * What of the query must be read: keys of commands always, accounts and client transactions that are not here. What is here is marked
+   * as used by the commit that asks: the one before may end, and make room, while this one reads.
+   */
   missing(query: WriterStateQuery): WriterStateQuery {
-    const accountIds = new Set(query.accountIds.filter((accountId) => !this.#remembered.has(accountId)));
+    const accountIds = new Set<Uuid>();
+    const want = (accountId: Uuid): void => {
+      if (!this.#isHere(accountId)) accountIds.add(accountId);
+    };
+    query.accountIds.forEach(want);
     const clientTransactions = query.clientTransactions.filter(({ clientId, clientTransactionId }) => {
-      const known = this.view.clientTransactions.get(clientTransactionKey(clientId, clientTransactionId));
-      for (const party of [known?.target, known?.counterparty])
-        if (party !== undefined && !this.#remembered.has(party)) accountIds.add(party);
-      return known === undefined;
+      const key = clientTransactionKey(clientId, clientTransactionId);
+      const known = this.view.clientTransactions.get(key);
+      if (known === undefined) return true;
+      this.touchTransaction(key);
+      for (const party of [known.target, known.counterparty]) if (party !== undefined) want(party);
+      return false;
     });
     return { ...query, accountIds: [...accountIds].sort(), clientTransactions };
+  }
+
+  #isHere(accountId: Uuid): boolean {
+    const remembered = this.#remembered.get(accountId);
+    if (remembered === undefined) return false;
+    remembered.usedAt = this.#begun;
+    return true;
   }
 
   /** Takes in what was read. What is here already stays as it is: it may be ahead of what was read. */
@@ -71,7 +102,7 @@ export class BookMemory {
       if (this.#remembered.has(accountId)) continue;
       const own = balances.get(accountId) ?? [];
       this.view.accounts.set(accountId, { ...toAccountState(account, own, catalogue), ...terms.get(accountId) });
-      this.#remembered.set(accountId, { owners, seqs: seqsOf(own), usedAt: this.head.batch });
+      this.#remembered.set(accountId, { owners, seqs: seqsOf(own), usedAt: this.#begun });
     }
     for (const transaction of state.clientTransactions) this.#learnTransaction(transaction);
   }
@@ -80,12 +111,12 @@ export class BookMemory {
     const key = clientTransactionKey(transaction.clientId, transaction.clientTransactionId);
     if (this.view.clientTransactions.has(key)) return;
     this.view.clientTransactions.set(key, transaction);
-    this.#transactionsUsedAt.set(key, this.head.batch);
+    this.#transactionsUsedAt.set(key, this.#begun);
   }
 
   /** An account that a command opens; its state is put into the view by whoever decides. */
   addAccount(accountId: Uuid, owners: readonly string[]): void {
-    this.#remembered.set(accountId, { owners, seqs: new Map(), usedAt: this.head.batch + 1n });
+    this.#remembered.set(accountId, { owners, seqs: new Map(), usedAt: this.#begun });
   }
 
   ownersOf(accountId: Uuid): readonly string[] {
@@ -98,12 +129,12 @@ export class BookMemory {
     if (remembered === undefined) throw new Error(`account ${accountId} was posted to and is not in memory`);
     const previous = remembered.seqs.get(coordinate);
     remembered.seqs.set(coordinate, accountSeq);
-    remembered.usedAt = this.head.batch + 1n;
+    remembered.usedAt = this.#begun;
     return previous;
   }
 
   touchTransaction(key: string): void {
-    this.#transactionsUsedAt.set(key, this.head.batch + 1n);
+    this.#transactionsUsedAt.set(key, this.#begun);
   }
 
   forget(accountIds: Iterable<Uuid>): void {
@@ -113,14 +144,14 @@ export class BookMemory {
     }
   }
 
-  /** Makes room. @param committed the last batch that is through: what a later one touched stays. */
-  trim(committed: bigint): void {
+  #trim(): void {
     this.view.reversed?.clear(); // known for one commit, which had the book to itself
+    const horizon = Math.min(...this.#open, this.#begun + 1);
     if (this.#remembered.size > this.#limit)
-      for (const accountId of leastRecent(this.#remembered, ({ usedAt }) => usedAt, this.#limit / 2, committed))
+      for (const accountId of leastRecent(this.#remembered, ({ usedAt }) => usedAt, this.#limit / 2, horizon))
         this.forget([accountId]);
     if (this.#transactionsUsedAt.size > this.#limit)
-      for (const key of leastRecent(this.#transactionsUsedAt, (usedAt) => usedAt, this.#limit / 2, committed)) {
+      for (const key of leastRecent(this.#transactionsUsedAt, (usedAt) => usedAt, this.#limit / 2, horizon)) {
         this.#transactionsUsedAt.delete(key);
         this.view.clientTransactions.delete(key);
       }
@@ -141,14 +172,14 @@ function seqsOf(balances: readonly StoredBalance[]): Map<string, bigint> {
   return new Map(balances.map((balance) => [coordinateKey(balance), balance.accountSeq]));
 }
 
-/** Enough keys, the longest unused first, to leave `keep`; none that was used after `committed`. */
+/** Enough keys, the longest unused first, to leave `keep`; none that was used from `horizon` on. */
 function leastRecent<Key, Value>(
   entries: ReadonlyMap<Key, Value>,
-  usedAt: (value: Value) => bigint,
+  usedAt: (value: Value) => number,
   keep: number,
-  committed: bigint,
+  horizon: number,
 ): readonly Key[] {
-  const old = [...entries].filter(([, value]) => usedAt(value) <= committed);
-  old.sort(([, a], [, b]) => Number(usedAt(a) - usedAt(b)));
+  const old = [...entries].filter(([, value]) => usedAt(value) < horizon);
+  old.sort(([, a], [, b]) => usedAt(a) - usedAt(b));
   return old.slice(0, Math.max(0, entries.size - keep)).map(([key]) => key);
 }

@@ -103,6 +103,7 @@ export class Committer {
     const startedAt = performance.now();
     faultPoint("ledger.commit.before-read");
     const book = await this.#remember(epoch);
+    const turn = book.begin();
     const facts = isQuiet ? await this.#readFacts(commands) : NO_FACTS;
     const { state, catalogue } = await this.#learn(book, planQuery(options.bookId, commands, facts), commands);
     const bookedAt = laterOf(options.clock.now(), book.head.knownAt);
@@ -112,12 +113,11 @@ export class Committer {
     const { bookId, leaseMs, isFenced } = options;
     const write = draft.toWrite({ bookId, leaseMs, isFenced, epoch, drainedCommandIds: drained });
     faultPoint("ledger.commit.before-commit");
-    const committed = book.head.batch;
     const work = write === undefined ? deleteCommands(options.database.sql, drained) : applyBatch(this.#pipe(), write);
     const done = this.#track(work, () => {
       if (isQuiet) book.forget(facts.spendable.keys());
       this.#forgetTerms(book, commands);
-      book.trim(committed);
+      book.end(turn);
     });
     return { outcomes, outboxPosition: draft.outboxPosition, renewedAt: write && startedAt, done };
   }
