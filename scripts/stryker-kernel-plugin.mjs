@@ -50,12 +50,18 @@ class KernelRunner {
     this.#activate(undefined);
     this.#stryker.mutantCoverage = { static: {}, perTest: {} };
     const tests = [];
-    for (const { id, run } of this.#collect(this.#tests)) {
-      this.#stryker.currentTestId = id;
-      const start = performance.now();
-      const failure = await failureOf(run);
-      const result = { id, name: id, fileName: resolve(id.split(" › ")[0]), timeSpentMs: performance.now() - start };
-      tests.push(failure === undefined ? { ...result, status: 0 } : { ...result, status: 1, failureMessage: failure });
+    for (const path of this.#tests) {
+      this.#stryker.currentTestId = undefined; // what loading reaches is static
+      // File by file: what the kernel keeps from one test is not there to hide what the next one reaches.
+      for (const { id, run } of this.#collect([path])) {
+        this.#stryker.currentTestId = id;
+        const start = performance.now();
+        const failure = await failureOf(run);
+        const result = { id, name: id, fileName: path, timeSpentMs: performance.now() - start };
+        tests.push(
+          failure === undefined ? { ...result, status: 0 } : { ...result, status: 1, failureMessage: failure },
+        );
+      }
     }
     this.#stryker.currentTestId = undefined;
     return { status: "complete", tests, mutantCoverage: this.#stryker.mutantCoverage };

@@ -24,6 +24,7 @@ import {
 import type { AccountState } from "./book-view.js";
 import { defineProduct } from "./define-product.js";
 import { MAX_CASCADE_DEPTH } from "./hook.js";
+import { formatId } from "./ids.js";
 import type { CustomInstruction, InstructedLeg, Instruction, Side } from "./instruction.js";
 import { refusalCodes, refuse } from "./refusal.js";
 import type { Restriction } from "./restriction.js";
@@ -248,7 +249,7 @@ describe("what products emit", () => {
 
   test("CT-1: a hook that runs again for the same trigger posts once", () => {
     const executionId = executionIdOf("postPosting", ADA, "pib_1");
-    expect(executionId).toBe(executionIdOf("postPosting", ADA, "pib_1"));
+    expect(executionId).toBe(`postPosting:${formatId("account", ADA)}:pib_1`);
     expect(
       new Set([executionId, executionIdOf("postPosting", BO, "pib_1"), executionIdOf("activation", ADA, "pib_1")]).size,
     ).toBe(3);

@@ -209,3 +209,7 @@ test("BAL-2: an instant that was below before is not told again, one before it i
     { from: at(5n), to: at(30n) },
   ]);
 });
+
+test.each(["x2026-03-09", "2026-03-09x", "2026-3-9", "2026-02-30", ""])("T-5: %j is no business date", (text) => {
+  expect(parseBusinessDate(text)).toBeUndefined();
+});

@@ -8,6 +8,7 @@ import {
   NOW,
   OPENED,
   USD,
+  withdraw,
   viewOf,
   CASH,
 } from "../../test/book-fixture.js";
@@ -15,6 +16,7 @@ import { coordinateKey, NO_TOTALS, type Totals } from "../balance.js";
 import { runHook } from "../hook-execution.js";
 import type { HookAnswers, HookData } from "../hook.js";
 import { activate, type Product } from "../product.js";
+import { allocate } from "./personal-loan.js";
 import { interestForYear } from "./savings-account.js";
 import { builtInProducts } from "./library.js";
 import type { Rate } from "../rounding.js";
@@ -202,6 +204,20 @@ describe("what products object to is of the kind that an advice may or may not p
   };
   const advised = { advice: true };
 
+  test("PI-4: money that a credit card has paid already is owed, whatever the limit", () => {
+    const card = () => view("credit_card 1", { creditLimit: "1.00", overSettlementTolerance: "0.00" });
+    expect(codesOf(decide(card(), [withdraw("2.00")]))).toEqual([["CREDIT_LIMIT", 0]]);
+    expect(decide(card(), [withdraw("2.00", advised)])).toMatchObject({
+      acceptedDespite: [{ instructionIndex: 0, code: "CREDIT_LIMIT" }],
+    });
+  });
+
+  test("the first current account has its overdraft, too", () => {
+    const first = () => view("current_account 1", { arrangedOverdraft: "5.00" });
+    expect(codesOf(decide(first(), [withdraw("5.00")]))).toEqual([]);
+    expect(codesOf(decide(first(), [withdraw("5.01")]))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
+  });
+
   test.each<[string, Record<string, string>, string, boolean]>([
     ["savings_account 1", { interestTiers: "0=0", maximumBalance: "1.00" }, "MAXIMUM_BALANCE", true],
     ["term_deposit 1", { termDays: "1", fundingDays: "0", interestRate: "0" }, "CONTRACT_REJECTED", false],
@@ -212,4 +228,20 @@ describe("what products object to is of the kind that an advice may or may not p
     if (passes) expect(decision).toMatchObject({ acceptedDespite: [{ instructionIndex: 0, code }] });
     else expect(codesOf(decision)).toEqual([[code, 0]]);
   });
+});
+
+test("a repayment is allocated by debits of DEFAULT and credits of what was owed, and says to what", () => {
+  const owed = { FEES: "1.00", INTEREST: "0.00", PRINCIPAL: "9.00" } as const;
+  expect(allocate(dollars("3.00"), (address) => dollars(owed[address]))).toEqual(
+    [
+      ["FEES", "1.00"],
+      ["PRINCIPAL", "2.00"],
+    ].map(([address, amount]) => ({
+      legs: [
+        { account: "SELF", side: "DEBIT", amount: dollars(amount!) },
+        { account: "SELF", address, side: "CREDIT", amount: dollars(amount!) },
+      ],
+      details: { allocatedTo: address },
+    })),
+  );
 });

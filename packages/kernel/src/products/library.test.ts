@@ -120,6 +120,17 @@ describe("current account", () => {
     expect(codesOf(decide(view, [withdraw("0.01")]))).toEqual([["INSUFFICIENT_FUNDS", 0]]);
   });
 
+  test("from exactly zero it is a fee, which says what it is for, and for which instruction", () => {
+    const { postings } = post(overdrawable(), [withdraw("1.00"), deposit("1.00"), withdraw("2.00")]);
+    const legs = [
+      { account: "SELF", side: "DEBIT", amount: dollars("5.00") },
+      { account: { internalCode: "FEE_INCOME" }, side: "CREDIT", amount: dollars("5.00") },
+    ];
+    expect(postings?.instructions).toEqual(
+      [0, 2].map((instructionIndex) => ({ legs, details: { reason: "OVERDRAFT_FEE", instructionIndex } })),
+    );
+  });
+
   test("none while it stays on one side, and none when there is no fee", () => {
     const view = overdrawable();
     expect(post(view, [deposit("10.00"), withdraw("10.00")])).toEqual({});
