@@ -4,14 +4,12 @@ export type AuditJson =
 
 /**
  * One text for one JSON value: object keys sorted by UTF-16 code unit, absent members left out, no white space (RFC 8785 for what is
- * hashed here). A `jsonb` column forgets the order of keys and gives the same text again. Throws on a number that JSON lacks.
+ * hashed here). A `jsonb` column forgets the order of keys and gives the same text again. What
+ * JSON has no number for is null, as `JSON.stringify` stores it.
  */
 export function canonicalJson(value: AuditJson): string {
   if (typeof value === "string") return quote(value);
-  if (value === null || typeof value !== "object") {
-    if (typeof value === "number" && !Number.isFinite(value)) throw new Error("JSON has no such number");
-    return JSON.stringify(value);
-  }
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
   if (isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   let text = "";
   for (const key of Object.keys(value).sort()) {

@@ -104,7 +104,10 @@ test("canonical JSON does not depend on the order of keys, and is JSON", () => {
   expect(canonicalJson({ b: [1, { d: null, c: 'é"\\\n\ud83d\ude00' }], a: undefined })).toBe(
     '{"b":[1,{"c":"é\\"\\\\\\n😀","d":null}]}',
   );
-  expect(() => canonicalJson(Number.NaN)).toThrow("JSON has no such number");
+  // As they come back from a jsonb column.
+  const numbers = [Number.POSITIVE_INFINITY, -0, 1e21, 5e-324, 0.1];
+  expect(canonicalJson(numbers)).toBe("[null,0,1e+21,5e-324,0.1]");
+  expect(canonicalJson(numbers)).toBe(canonicalJson(JSON.parse(JSON.stringify(numbers))));
 });
 
 function reversedKeys(value: AuditJson): AuditJson {
