@@ -6,7 +6,11 @@ import { build } from "./build.mjs";
 
 build();
 const main = fileURLToPath(new URL("../apps/service/dist/main.js", import.meta.url));
-const part = spawn(process.execPath, ["--enable-source-maps", main, ...process.argv.slice(2)], { stdio: "inherit" });
+const part = spawn(
+  process.execPath,
+  ["--enable-source-maps", "--max-semi-space-size=64", main, ...process.argv.slice(2)],
+  { stdio: "inherit" },
+);
 // Ctrl-C reaches the whole process group already; a SIGTERM reaches only this process and is passed on.
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => part.kill("SIGTERM"));

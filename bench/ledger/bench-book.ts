@@ -111,7 +111,13 @@ export async function cloneBook(
 }
 
 export function openBook(url: string, switches: WriterSwitches & { readonly products: readonly Product[] }): BenchBook {
-  const database = connectDatabase({ url, area: "ledger", applicationName: "florin-bench-writer", maxConnections: 4 });
+  const database = connectDatabase({
+    url,
+    area: "ledger",
+    applicationName: "florin-bench-writer",
+    maxConnections: 4,
+    plans: "probes",
+  });
   const writer = createLedgerWriter({
     database,
     clock: systemClock,

@@ -34,6 +34,11 @@ export interface DatabaseOptions {
    * transaction, of one statement, and of bytes that nobody takes. Default: 30 s for the first, none for the others.
    */
   readonly idleInTransactionMs?: number | undefined;
+  /**
+   * What this pool's statements are. "probes": they look up rows by key and must never scan, whatever the planner knew of the tables when
+   * they were prepared. "pages": prepared once for any parameters, as planning them costs more than running them. Default: neither is known.
+   */
+  readonly plans?: "probes" | "pages" | undefined;
   /** Warnings of the server: a wait for a synchronous replica that was given up arrives here and nowhere else. */
   readonly onNotice?: ((notice: { readonly code: string; readonly message: string }) => void) | undefined;
 }
@@ -63,8 +68,15 @@ const MAX_OUTSTANDING_QUERIES = 5_000;
 /** A transaction that its process has forgotten must not hold locks for ever. */
 const IDLE_IN_TRANSACTION_MS = 30_000;
 
-/** Statements that are prepared while tables are small must not scan them, or join all with all, when they have grown. */
-const PINNED_PLANS = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" };
+const plans = {
+  probes: {
+    enable_seqscan: "off",
+    enable_hashjoin: "off",
+    enable_mergejoin: "off",
+    plan_cache_mode: "force_generic_plan",
+  },
+  pages: { plan_cache_mode: "force_generic_plan" },
+} as const;
 
 /** What PostgreSQL's -infinity and infinity become: the ends of its own 64-bit range. They do not format as a date. */
 export const DISTANT_PAST = instantFromMicros(-(2n ** 63n));
@@ -101,7 +113,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
     const own: Sql = postgres(hosts.url, {
       ...connection,
       // A client that is frozen before its statement runs holds no lock here, and afterwards its transaction is idle: no need for a short bound.
-      connection: { ...connection.connection, ...PINNED_PLANS, statement_timeout: deadlineMs },
+      connection: { ...connection.connection, ...plans.probes, statement_timeout: deadlineMs },
       max: 1,
       idle_timeout: 0,
       max_lifetime: null,
@@ -199,6 +211,7 @@ function connectionOptions(
       application_name: options.applicationName,
       TimeZone: "UTC",
       ...lockBounds(options.idleInTransactionMs),
+      ...(options.plans === undefined ? {} : plans[options.plans]),
       ...(options.area === undefined
         ? {}
         : { role: `florin_${options.area}`, synchronous_commit: commitLevel(options.url) }),

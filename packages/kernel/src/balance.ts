@@ -24,6 +24,11 @@ export const NO_TOTALS: Totals = { totalDebit: ZERO, totalCredit: ZERO };
 
 /** Key of a coordinate within its account. Neither part may hold the separator: addresses and assets are our own names. */
 export function coordinateKey(c: Omit<Coordinate, "accountId">): string {
+  if (c.address === DEFAULT_ADDRESS && c.asset === COMMERCIAL_BANK_MONEY) return defaultKeysOf(c.denomination)[c.phase];
+  return joinCoordinate(c);
+}
+
+function joinCoordinate(c: Omit<Coordinate, "accountId">): string {
   return `${c.address}|${c.asset}|${c.denomination}|${c.phase}`;
 }
 
@@ -70,12 +75,12 @@ export function accountNets(
 
 const defaultKeys = new Map<CurrencyCode, Readonly<Record<Phase, string>>>();
 
-/** Made once for each denomination: balances are read after every leg. */
+/** Made once for each denomination: the same text again is found in a map without being compared letter by letter. */
 function defaultKeysOf(denomination: CurrencyCode): Readonly<Record<Phase, string>> {
   let keys = defaultKeys.get(denomination);
   if (keys === undefined) {
     const at = (phase: Phase) =>
-      coordinateKey({ address: DEFAULT_ADDRESS, asset: COMMERCIAL_BANK_MONEY, denomination, phase });
+      joinCoordinate({ address: DEFAULT_ADDRESS, asset: COMMERCIAL_BANK_MONEY, denomination, phase });
     keys = { COMMITTED: at("COMMITTED"), PENDING_IN: at("PENDING_IN"), PENDING_OUT: at("PENDING_OUT") };
     defaultKeys.set(denomination, keys);
   }

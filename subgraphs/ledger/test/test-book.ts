@@ -67,6 +67,7 @@ export async function openTestBook(options: Partial<LedgerWriterOptions> = {}): 
       applicationName: "florin-test-ledger",
       maxConnections: 4,
       idleInTransactionMs: more.leaseMs ?? TEST_LEASE_MS,
+      plans: "probes",
     });
     const writer = createLedgerWriter({
       database,

@@ -106,11 +106,11 @@ export interface NewBatch {
   /** The last position of what it told, when that is derived from its own rows (posted-events.ts). */
   readonly outboxPosition?: bigint | undefined;
   readonly operationId?: Uuid | undefined;
-  /** Absent only where a benchmark measures what the chain costs. */
-  readonly link?: Uint8Array | undefined;
-  /** AUD-4: of what the client wrote freely, and its digest in the chain (hex). */
-  readonly detailsSalt?: Uint8Array | undefined;
-  readonly detailsDigest?: string | undefined;
+  /** Set when the commit is sealed. Absent only where a benchmark measures what the chain costs. */
+  link?: Uint8Array | undefined;
+  /** AUD-4: of what the client wrote freely, and its digest in the chain (hex). Set when the commit is sealed. */
+  detailsSalt?: Uint8Array | undefined;
+  detailsDigest?: string | undefined;
 }
 
 export interface NewInstruction {
@@ -440,32 +440,73 @@ function addInstructions(statement: StatementBuilder, { bookId, instructions: ro
   );
 }
 
+/** What nearly all postings are: committed money of one currency at DEFAULT, of now, with nothing pending. It is said once for all. */
+function isUsual(posting: NewPosting, denomination: string): boolean {
+  return (
+    posting.phase === "COMMITTED" &&
+    posting.address === "DEFAULT" &&
+    posting.asset === "COMMERCIAL_BANK_MONEY" &&
+    posting.denomination === denomination &&
+    posting.valueAt === posting.bookedAt &&
+    isZero(posting.pendingInAfter) &&
+    isZero(posting.pendingOutAfter)
+  );
+}
+
+const ZERO_NUMERIC = /^0(\.0*)?$/;
+
+function isZero(numeric: string): boolean {
+  return ZERO_NUMERIC.test(numeric);
+}
+
 function addPostings(statement: StatementBuilder, { bookId, postings: rows }: BookWrite): void {
   const [first] = rows;
   if (first === undefined) return;
-  const columns: Columns = {
+  const bookedAt = statement.value("timestamptz", first.bookedAt); // of the whole commit
+  const own: Columns = {
     account_id: ["uuid", plainArray(rows, (r) => r.accountId)],
     account_seq: ["bigint", plainArray(rows, (r) => r.accountSeq)],
     seq: ["bigint", plainArray(rows, (r) => r.seq)],
     batch_id: ["uuid", plainArray(rows, (r) => r.batchId)],
     ordinal: ["integer", plainArray(rows, (r) => r.ordinal)],
+    side: ["text", plainArray(rows, (r) => r.side)],
+    amount: ["numeric", plainArray(rows, (r) => r.amount)],
+    committed_after: ["numeric", plainArray(rows, (r) => r.committedAfter)],
+  };
+  const names = Object.keys(own).join(", ");
+  const shared = "address, asset, denomination, phase, pending_in_after, pending_out_after, value_at, booked_at";
+  if (rows.every((row) => isUsual(row, first.denomination))) {
+    const usual = [
+      "'DEFAULT'",
+      "'COMMERCIAL_BANK_MONEY'",
+      statement.value("text", first.denomination),
+      "'COMMITTED'",
+      statement.value("numeric", first.pendingInAfter),
+      statement.value("numeric", first.pendingOutAfter),
+      bookedAt,
+      bookedAt,
+    ];
+    statement.part(
+      "postings",
+      `insert into ledger.posting (book_id, ${names}, ${shared})
+      select ${bookId}, ${names}, ${usual.join(", ")} from ${unnest(statement, own)}`,
+    );
+    return;
+  }
+  const wide = unnest(statement, {
+    ...own,
     address: ["text", plainArray(rows, (r) => r.address)],
     asset: ["text", plainArray(rows, (r) => r.asset)],
     denomination: ["text", plainArray(rows, (r) => r.denomination)],
     phase: ["text", plainArray(rows, (r) => r.phase)],
-    side: ["text", plainArray(rows, (r) => r.side)],
-    amount: ["numeric", plainArray(rows, (r) => r.amount)],
-    committed_after: ["numeric", plainArray(rows, (r) => r.committedAfter)],
     pending_in_after: ["numeric", plainArray(rows, (r) => r.pendingInAfter)],
     pending_out_after: ["numeric", plainArray(rows, (r) => r.pendingOutAfter)],
     value_at: ["timestamptz", plainArray(rows, (r) => (r.valueAt === r.bookedAt ? undefined : r.valueAt))],
-  };
-  const bookedAt = statement.value("timestamptz", first.bookedAt); // of the whole commit
-  const names = Object.keys(columns).slice(0, -1).join(", ");
+  });
+  const read = shared.replace("value_at, booked_at", `coalesce(value_at, ${bookedAt}), ${bookedAt}`);
   statement.part(
     "postings",
-    `insert into ledger.posting (book_id, ${names}, value_at, booked_at)
-    select ${bookId}, ${names}, coalesce(value_at, ${bookedAt}), ${bookedAt} from ${unnest(statement, columns)}`,
+    `insert into ledger.posting (book_id, ${names}, ${shared}) select ${bookId}, ${names}, ${read} from ${wide}`,
   );
 }
 

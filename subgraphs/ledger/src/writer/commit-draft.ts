@@ -90,7 +90,8 @@ export class CommitDraft {
   readonly faults: unknown[] = [];
   readonly #resourceChanges: Omit<NewResourceChange, "link">[] = [];
   readonly #events: PositionedEvent[] = [];
-  readonly #touched = new Map<string, DecidedLeg>();
+  /** By account and `coordinateKey`: the last leg there. */
+  readonly #touched = new Map<Uuid, Map<string, DecidedLeg>>();
   readonly #options: DraftOptions;
   readonly #bookedAtText: string;
   #seq: bigint;
@@ -147,7 +148,9 @@ export class CommitDraft {
       pendingInAfter: amountToNumeric(after.pendingIn, denomination),
       pendingOutAfter: amountToNumeric(after.pendingOut, denomination),
     });
-    this.#touched.set(`${accountId}|${coordinateKey(leg)}`, leg);
+    const touched = this.#touched.get(accountId);
+    if (touched === undefined) this.#touched.set(accountId, new Map([[coordinateKey(leg), leg]]));
+    else touched.set(coordinateKey(leg), leg);
   }
 
   /** What the ledger made an id for and has closed is known by its operation; everything else is kept (CT-1). */
@@ -227,7 +230,7 @@ export class CommitDraft {
       openedAccounts: this.openedAccounts,
       closedAccounts: this.closedAccounts,
       operations: this.operations,
-      batches: sealed.batches,
+      batches: this.batches,
       instructions: this.instructions,
       postings: this.postings,
       balances,
@@ -240,15 +243,28 @@ export class CommitDraft {
 
   /** The touched coordinates as they are after the last command; `account_seq` of the last posting at each. */
   #balances(): BalanceWrite[] {
-    return [...this.#touched.values()].map((leg) => {
-      const { accountId, address, asset, denomination, phase, accountSeq } = leg;
-      const key = coordinateKey(leg);
-      const totals = this.view.accounts.get(accountId)?.totals.get(key);
-      if (totals === undefined)
-        throw new Error(`${formatId("account", accountId)} was posted to but is not in the view`);
-      const previousSeq = this.#options.memory.advance(accountId, key, accountSeq);
-      return { accountId, address, asset, denomination, phase, accountSeq, previousSeq, ...totals };
-    });
+    const { memory } = this.#options;
+    const balances: BalanceWrite[] = [];
+    for (const [accountId, coordinates] of this.#touched) {
+      const account = this.view.accounts.get(accountId);
+      for (const [key, leg] of coordinates) {
+        const totals = account?.totals.get(key);
+        if (totals === undefined)
+          throw new Error(`${formatId("account", accountId)} was posted to but is not in the view`);
+        balances.push({
+          accountId,
+          address: leg.address,
+          asset: leg.asset,
+          denomination: leg.denomination,
+          phase: leg.phase,
+          totalDebit: totals.totalDebit,
+          totalCredit: totals.totalCredit,
+          accountSeq: leg.accountSeq,
+          previousSeq: memory.advance(accountId, key, leg.accountSeq),
+        });
+      }
+    }
+    return balances;
   }
 
   #advanceKnownAt(): void {

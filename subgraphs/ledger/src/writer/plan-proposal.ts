@@ -24,20 +24,18 @@ import type { CommitDraft } from "./commit-draft.js";
 
 /** A command's batch as the kernel judges it: references become ids, and amounts of follow-ups get their opener's currency (CT-2). */
 export function proposeBatch(draft: CommitDraft, command: PostingCommand): ProposedBatch {
-  const clientId = clientIdOf(command);
-  const opened = new Map<string, CurrencyCode>();
+  const base = proposalBase(draft, command);
+  const { clientId } = base;
+  let opened: Map<string, CurrencyCode> | undefined;
   const currencyOf = (clientTransactionId: string): CurrencyCode | undefined =>
-    opened.get(clientTransactionId) ??
+    opened?.get(clientTransactionId) ??
     draft.view.clientTransactions.get(clientTransactionKey(clientId, clientTransactionId))?.denomination;
-  return {
-    ...proposalBase(draft, command),
-    valueAt: command.valueAt ?? draft.bookedAt, // T-1
-    instructions: command.instructions.map((instruction) => {
-      if ("money" in instruction && instruction.clientTransactionId !== undefined)
-        opened.set(instruction.clientTransactionId, instruction.money.currency); // CT-7
-      return toInstruction(instruction, currencyOf);
-    }),
-  };
+  const instructions = command.instructions.map((instruction) => {
+    if ("money" in instruction && instruction.clientTransactionId !== undefined)
+      (opened ??= new Map()).set(instruction.clientTransactionId, instruction.money.currency); // CT-7
+    return toInstruction(instruction, currencyOf);
+  });
+  return { ...base, valueAt: command.valueAt ?? draft.bookedAt, instructions }; // T-1
 }
 
 /** All of a proposed batch but its instructions and its time. */
