@@ -229,6 +229,8 @@ class BookWriter implements LedgerWriter {
         await delay(100);
       }
     }
+    await this.#committer.idle();
+    if (this.#failed.length > 0) await this.#recoverAll(); // so that whoever waits is told what became of it, if that can be read
   }
 
   /** Returns whether there may be more to do at once. */
