@@ -95,7 +95,13 @@ runBench(async () => {
     const url = cluster.urlOf(template.name);
     await cluster.checkpoint();
     const { connections: maxConnections } = options;
-    const database = connectDatabase({ url, area: "ledger", applicationName: "florin-bench-reads", maxConnections });
+    const database = connectDatabase({
+      url,
+      area: "ledger",
+      applicationName: "florin-bench-reads",
+      maxConnections,
+      plans: "pages",
+    });
     const runs = new Map(Object.keys(series).map((name) => [name, []]));
     await takeTurns(Object.entries(series), options.runs, async ([name, prepare]) => {
       const callers = name === "by hand" ? Math.min(options.callers, maxConnections * 4) : options.callers;

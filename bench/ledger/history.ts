@@ -184,6 +184,7 @@ runBench(async () => {
       url,
       area: "ledger",
       applicationName: "florin-bench-reads",
+      plans: "pages",
       maxConnections: options.connections,
     });
     const now = systemClock.now();
