@@ -230,7 +230,7 @@ describe("the life of a client transaction (§2.4)", () => {
       ["CLIENT_TRANSACTION_EXISTS", 0],
     ]);
     expect(decide(view, [authorise("1.00")], { clientId: "another" }).kind).toBe("accepted");
-    for (const reserved of ["op_1:0", "hook_1:0"])
+    for (const reserved of ["op_made-here:0", "hook_made-here:0"])
       expect(codesOf(decide(view, [authorise("1.00", { clientTransactionId: reserved })]))).toEqual([
         ["CLIENT_TRANSACTION_RESERVED", 0],
       ]);
