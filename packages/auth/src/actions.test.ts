@@ -45,6 +45,8 @@ const expected: Record<Action, (role: Role, facts: Facts) => boolean> = {
   "client-transaction:read": (role, { isRequester }) => isRequester || office.includes(role) || role === "PARTNER",
   "internal-account:read": (role) => office.includes(role),
   "trial-balance:read": (role) => office.includes(role),
+  "terms:write": (role) => role === "STAFF",
+  "terms:read": (role) => office.includes(role),
   "product:read": (role) => everybody.includes(role),
 };
 

@@ -40,6 +40,9 @@ export const actionTable = {
   "client-transaction:read": [{ requester: true }, { scope: "ledger:read" }],
   "internal-account:read": office,
   "trial-balance:read": office,
+  /** Parameters, flags, restrictions, guards, periods, product versions, conversions. */
+  "terms:write": [{ role: "STAFF" }],
+  "terms:read": office,
   /** An empty grant: anybody who is signed in. */
   "product:read": [{}],
 } as const satisfies Record<string, readonly Grant[]>;

@@ -8,6 +8,7 @@ import {
   createReadRouter,
   listen,
   type Database,
+  type DatabaseOptions,
 } from "@florin/db";
 import { ensureProducts, LEDGER_CHANNEL } from "@florin/db/ledger";
 import { createRelay, startReplayLoop, type Bus, type Consumption, type EventStream, type Relay } from "@florin/events";
@@ -22,9 +23,9 @@ import {
   type Product,
   type RequestError,
 } from "@florin/kernel";
-import { openProductSandbox } from "@florin/product-sandbox";
+import { openProductSandbox, type ProductSandbox } from "@florin/product-sandbox";
 import type { Logger, Metrics } from "@florin/telemetry";
-import type { LedgerContext, Readers } from "./context.js";
+import type { LedgerContext, Readers, SourceProblem } from "./context.js";
 import { createReaderSource } from "./readers.js";
 import { createReplicaReaders } from "./replica-readers.js";
 import { resolvers } from "./resolvers/index.js";
@@ -35,6 +36,7 @@ import { startCheckpoints, type CheckpointTask } from "./tasks/write-checkpoint.
 import { startConversions } from "./tasks/convert-accounts.js";
 import { startHoldExpiry } from "./tasks/expire-holds.js";
 import { startHookRunner } from "./tasks/run-hooks.js";
+import { createTermsReaders } from "./terms-readers.js";
 import type { LedgerWriter } from "./writer/command.js";
 import { createLedgerWriter, DEFAULT_LEASE_MS } from "./writer/ledger-writer.js";
 
@@ -98,6 +100,7 @@ const DEFAULT_CONNECTIONS = 16;
 const WRITER_CONNECTIONS = 3;
 /** A consumer that stands still keeps the locks of its inbox rows no longer than this. */
 const IDLE_IN_TRANSACTION_MS = 5_000;
+const PAGES: DatabaseOptions["plans"] = "pages";
 /** How long a reader with a consistency token waits for the accounts stream (api.md, "Who is calling"). */
 const CONSISTENCY_WAIT_MS = 1_000;
 
@@ -108,7 +111,7 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   const connect = (
     applicationName: string,
     maxConnections: number,
-    { url = options.databaseUrl, idleInTransactionMs = IDLE_IN_TRANSACTION_MS } = {},
+    { url = options.databaseUrl, idleInTransactionMs = IDLE_IN_TRANSACTION_MS, plans = PAGES } = {},
   ) =>
     connectDatabase({
       url,
@@ -117,10 +120,14 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
       applicationName,
       maxConnections,
       idleInTransactionMs,
+      plans,
     });
   const database = connect("florin-ledger", connections - WRITER_CONNECTIONS);
   // Who lost the lease by standing still keeps no locks that the next one would wait for.
-  const writerDatabase = connect("florin-ledger-writer", WRITER_CONNECTIONS, { idleInTransactionMs: leaseMs });
+  const writerDatabase = connect("florin-ledger-writer", WRITER_CONNECTIONS, {
+    idleInTransactionMs: leaseMs,
+    plans: "probes",
+  });
   const replica =
     options.replicaUrl === undefined
       ? undefined
@@ -158,7 +165,7 @@ export async function createLedgerArea(options: LedgerAreaOptions): Promise<Ledg
   const checkpoints = startCheckpointsOf(options, database, writer);
 
   return {
-    subgraph: await createLedgerSubgraph(options, { primary: database, replica }, writer, accountCommands),
+    subgraph: await createLedgerSubgraph(options, { primary: database, replica }, writer, accountCommands, sandbox),
     stream: { stream: "ledger", head: store.head, range: store.range },
     health: () => checkHealth(database, writer),
     stop: (deadlineMs) =>
@@ -198,8 +205,19 @@ async function createLedgerSubgraph(
   databases: { readonly primary: Database; readonly replica: Database | undefined },
   writer: LedgerWriter,
   accountCommands: Consumption,
+  sandbox: ProductSandbox,
 ): Promise<Subgraph> {
   const { clock, logger, sealer, ownersMayMoveCash } = options;
+  const terms = createTermsReaders({
+    database: databases.primary,
+    products: productLibrary,
+    loadProduct: (source) => sandbox.loadProduct(source),
+    clock,
+  });
+  const validateProduct = (source: string): SourceProblem | undefined => {
+    const validation = sandbox.validateProduct(source);
+    return validation.kind === "invalid" ? validation.problem : undefined;
+  };
   const readersOfRequest = createReadersOfRequest(databases, logger);
   const accessLog = createAccessLog({
     clock,
@@ -212,7 +230,8 @@ async function createLedgerSubgraph(
     const accounts = base.consistency.get("accounts");
     const isReached = accounts === undefined || (await accountCommands.reached(accounts, CONSISTENCY_WAIT_MS));
     if (!isReached) throw temporarilyUnavailable(CONSISTENCY_WAIT_MS, "What you wrote has not arrived here yet.");
-    return { ...base, readers: await readersOfRequest(base), writer, clock, sealer, accessLog, ownersMayMoveCash };
+    const readers = await readersOfRequest(base);
+    return { ...base, readers, terms, validateProduct, writer, clock, sealer, accessLog, ownersMayMoveCash };
   }
 
   return createSubgraph<LedgerContext>({

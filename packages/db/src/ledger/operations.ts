@@ -15,7 +15,7 @@ export type OperationRow =
       /** numeric as text */
       readonly amount: string | null;
       readonly denomination: CurrencyCode | null;
-      readonly batchId: Uuid;
+      readonly batchId: Uuid | null;
       readonly createdAt: Instant;
       readonly completedAt: Instant;
     }
@@ -40,7 +40,7 @@ export async function findOperations(sql: Sql, operationIds: readonly Uuid[]): P
   return await sql<OperationRow[]>`
     ${doneColumns(sql)} where book_id = ${BOOK} and operation_id = any(${[...operationIds]}::uuid[])
     union all
-    ${waitingColumns(sql)} where book_id = ${BOOK} and kind = 'posting' and command_id = any(${[...operationIds]}::uuid[])`;
+    ${waitingColumns(sql)} where book_id = ${BOOK} and kind in ('posting', 'terms') and command_id = any(${[...operationIds]}::uuid[])`;
 }
 
 /** Scope of a key is the principal (api.md, Idempotency). */
@@ -52,6 +52,6 @@ export async function findOperationByKey(
   const rows = await sql<OperationRow[]>`
     ${doneColumns(sql)} where principal = ${principal} and idempotency_key = ${idempotencyKey}
     union all
-    ${waitingColumns(sql)} where kind = 'posting' and principal = ${principal} and idempotency_key = ${idempotencyKey}`;
+    ${waitingColumns(sql)} where kind in ('posting', 'terms') and principal = ${principal} and idempotency_key = ${idempotencyKey}`;
   return rows[0];
 }

@@ -3,7 +3,9 @@ import { fingerprintOf, operationIdOf } from "@florin/db";
 import { signedInViewer } from "../access.js";
 import type { LedgerContext } from "../context.js";
 import { pendingOperation } from "../operation-record.js";
+import type { CommandBase } from "../writer/command-base.js";
 import type { OperationRecord, PostingCommand, WriterOutcome } from "../writer/command.js";
+import type { TermsChange, TermsCommand } from "../writer/terms-command.js";
 
 /**
  * From a checked request to an operation in whatever state it has reached (design: "Waiting").
@@ -35,9 +37,24 @@ export interface CheckedRequest {
 /** Left of the caller's budget for making the command durable and for reading what the answer selects. */
 const RESERVE_MS = 300;
 
-export async function performOperation(context: LedgerContext, request: CheckedRequest): Promise<OperationRecord> {
-  const command = toCommand(context, request);
-  const waitMs = Math.min(request.waitMs, context.deadlineAt - performance.now() - RESERVE_MS);
+export function performOperation(context: LedgerContext, request: CheckedRequest): Promise<OperationRecord> {
+  return perform(context, { ...commandBase(context, request), kind: "posting", ...request.posting }, request.waitMs);
+}
+
+/** The same for a change of terms. */
+export function performTerms(
+  context: LedgerContext,
+  request: Omit<CheckedRequest, "posting"> & { readonly change: TermsChange },
+): Promise<OperationRecord> {
+  return perform(context, { ...commandBase(context, request), kind: "terms", change: request.change }, request.waitMs);
+}
+
+async function perform(
+  context: LedgerContext,
+  command: PostingCommand | TermsCommand,
+  longest: number,
+): Promise<OperationRecord> {
+  const waitMs = Math.min(longest, context.deadlineAt - performance.now() - RESERVE_MS);
   const outcome = waitMs > 0 ? await submitWithin(context, command, waitMs) : undefined;
   if (outcome !== undefined) return takeOutcome(context, outcome);
   if ((await context.writer.enqueue(command)) === "key-reused") throw idempotencyKeyReused();
@@ -53,24 +70,22 @@ function toPlainJson(input: Readonly<Record<string, unknown>>): { readonly [name
   return JSON.parse(text) as { readonly [name: string]: Json | undefined };
 }
 
-function toCommand(context: LedgerContext, request: CheckedRequest): PostingCommand {
+function commandBase(context: LedgerContext, request: Omit<CheckedRequest, "posting">): CommandBase {
   const { principal } = signedInViewer(context);
   return {
-    kind: "posting",
     commandId: operationIdOf(principal, request.idempotencyKey),
     principal,
     idempotencyKey: request.idempotencyKey,
     fingerprint: fingerprintOf(toPlainJson(request.fingerprinted)),
     correlationId: context.correlationId,
     createdAt: context.clock.now(),
-    ...request.posting,
   };
 }
 
 /** undefined when the wait is over first; the writer goes on with the command. */
 async function submitWithin(
   context: LedgerContext,
-  command: PostingCommand,
+  command: PostingCommand | TermsCommand,
   waitMs: number,
 ): Promise<WriterOutcome | undefined> {
   let timer: NodeJS.Timeout | undefined;

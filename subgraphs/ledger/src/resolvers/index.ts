@@ -1,9 +1,11 @@
 import { Account } from "./Account.js";
+import { accountTerms } from "./account-terms.js";
 import { AccountBalance } from "./AccountBalance.js";
 import { bookTransfer } from "./Mutation/bookTransfer.js";
 import { deposit } from "./Mutation/deposit.js";
 import { postInstructionBatch } from "./Mutation/postInstructionBatch.js";
 import { reverse } from "./Mutation/reverse.js";
+import { termsMutations } from "./Mutation/terms.js";
 import { withdraw } from "./Mutation/withdraw.js";
 import { Operation } from "./Operation.js";
 import { Posting, PostingInstruction, PostingInstructionBatch } from "./PostingInstructionBatch.js";
@@ -15,6 +17,7 @@ import { internalAccount } from "./Query/internalAccount.js";
 import { operation, operationByKey } from "./Query/operation.js";
 import { postingInstructionBatch } from "./Query/postingInstructionBatch.js";
 import { product, products } from "./Query/products.js";
+import { conversion, hookExecutions, postProcessingFailures } from "./Query/terms.js";
 import { trialBalance } from "./Query/trialBalance.js";
 import { Transaction } from "./Transaction.js";
 
@@ -30,10 +33,13 @@ export const resolvers = {
     products,
     internalAccount,
     trialBalance,
+    conversion,
+    hookExecutions,
+    postProcessingFailures,
     explainBalance,
   },
-  Mutation: { deposit, withdraw, bookTransfer, postInstructionBatch, reverse },
-  Account,
+  Mutation: { ...termsMutations, deposit, withdraw, bookTransfer, postInstructionBatch, reverse },
+  Account: { ...Account, ...accountTerms },
   AccountBalance,
   Operation,
   Posting,
