@@ -8,6 +8,8 @@ export * from "./products.js";
 export * from "./transactions.js";
 export * from "./trial-balance.js";
 export * from "./apply-batch.js";
+export { MEMORY_STALE } from "./balance-writes.js";
+export * from "./commit-rows.js";
 export * from "./client-transactions.js";
 export * from "./commands.js";
 export * from "./committed-batches.js";
