@@ -21,6 +21,7 @@ import {
   withdrawal,
   type TestBook,
 } from "./test-book.js";
+import { openProductSandbox } from "@florin/product-sandbox";
 import { createLogger } from "@florin/telemetry";
 import { createConverter } from "../src/tasks/convert-accounts.js";
 import { change, eventsOf, hookRunner, netsOf, openAccountOf, terms, versionId } from "./terms-harness.js";
@@ -101,16 +102,28 @@ const eventfulV2 = defineProduct({
   }),
 });
 
-const products: readonly Product[] = [...productLibrary, eventful, eventfulV2];
+/** Answers whatever happens on its account, itself included. */
+const runaway = defineProduct({
+  code: "runaway",
+  name: "Runaway",
+  version: "1",
+  tside: "LIABILITY",
+  parameters: {},
+  hooks: (on) => ({ postPosting: on.postPosting({}, () => ({ postings: { instructions: [takeFee(hundred)] } })) }),
+});
+
+const products: readonly Product[] = [...productLibrary, eventful, eventfulV2, runaway];
 let book: TestBook;
 let database: Database;
 let runner: ReturnType<typeof hookRunner>;
 
 beforeAll(async () => {
-  book = await openTestBook({ products });
-  await ensureProducts(book.admin, [eventful], randomIds, systemClock);
+  const sandbox = await openProductSandbox({ limits: { otherMillis: 200 } });
+  const loadProduct = (source: string): Product => sandbox.loadProduct(source);
+  book = await openTestBook({ products, loadProduct });
+  await ensureProducts(book.admin, [eventful, runaway], randomIds, systemClock);
   database = connectDatabase({ url: book.url, area: "ledger", applicationName: "test-hooks", maxConnections: 8 });
-  runner = hookRunner(book.writer, database, { products });
+  runner = hookRunner(book.writer, database, { products, loadProduct });
 });
 afterEach(disarmFaultPoints);
 afterAll(async () => {
@@ -165,12 +178,16 @@ describe("postPosting after commits", () => {
     expect(await netsOf(book, loan)).toEqual({});
   });
 
-  test("HOOK-1, HOOK-3: a cascade ends by itself or at its depth, and an account's own batch asks no leave of itself", async () => {
-    const ada = await openAccountOf(book, "eventful", {});
-    await expectCompleted(book.writer.submit(deposit(ada, "1.00")));
-    await change(book.writer, { type: "guards", accountId: ada });
+  test("HOOK-1, HOOK-3: one batch for each run, and a product that answers itself for ever is stopped at the eighth", async () => {
+    const ada = await openAccountOf(book, "runaway", {});
+    await expectCompleted(book.writer.submit(deposit(ada, "1000.00")));
     await runner.runAll();
-    expect(await netsOf(book, ada)).toEqual({ DEFAULT: "1.00" });
+    expect(await netsOf(book, ada)).toEqual({ DEFAULT: "200.00" });
+    const depths = await book.admin.sql<{ depth: number; status: string }[]>`
+      select cascade_depth::int as depth, status from ledger.posting_instruction_batch where emitted_by = ${ada} order by seq`;
+    expect(depths.map(({ depth }) => depth)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    const [failure] = await book.admin.sql`select code from ledger.post_processing_failure where account_id = ${ada}`;
+    expect(failure).toEqual({ code: "CASCADE_DEPTH" });
   });
 
   test("what throws at every try keeps its account's later hooks waiting, and nobody else's; a retry goes on in order", async () => {
@@ -205,6 +222,41 @@ describe("postPosting after commits", () => {
     expect(await book.writer.submit(terms({ ...resolution, resolution: "SKIPPED" }))).toMatchObject({
       operation: { rejection: { code: "FAILURE_UNKNOWN" } },
     });
+  });
+
+  test("HOOK-6: where no account has such a product, nothing is looked through, and the cursor is at the head", async () => {
+    const quiet = await openTestBook();
+    const own = connectDatabase({ url: quiet.url, area: "ledger", applicationName: "test-quiet", maxConnections: 2 });
+    await quiet.fundedWallet("10.00");
+    await hookRunner(quiet.writer, own).runAll();
+    const [row] = await quiet.admin.sql`
+      select c.seq = h.seq as reached, (select count(*)::int from ledger.hook_execution) as runs
+      from ledger.hook_cursor c join ledger.head h using (book_id)`;
+    expect(row).toEqual({ reached: true, runs: 0 });
+    await own.stop();
+    await quiet.stop();
+  });
+
+  test("HOOK-5: an uploaded hook that never ends is cut and fails; its account and everybody else's go on", async () => {
+    const source = `
+      import { defineProduct } from "@florin/kernel";
+      export default defineProduct({
+        code: "endless", name: "Endless", version: "1", tside: "LIABILITY", parameters: {},
+        hooks: (on) => ({ postPosting: on.postPosting({}, ({ instructions }) => { while (instructions.length > 0); return {}; }) }),
+      });`;
+    await change(book.writer, { type: "productVersion", source });
+    const [ada, bo] = [
+      await openAccountOf(book, "endless"),
+      await openAccountOf(book, "current_account", { overdraftFee: "1" }),
+    ];
+    await expectCompleted(book.writer.submit(deposit(ada, "10.00")));
+    await expectCompleted(book.writer.submit(deposit(bo, "10.00")));
+    await runner.runAll();
+    const [failure] = await book.admin
+      .sql`select hook, code from ledger.post_processing_failure where account_id = ${ada}`;
+    expect(failure).toEqual({ hook: "postPosting", code: "CONTRACT_ERROR" });
+    await expectCompleted(book.writer.submit(withdrawal(ada, "1.00")));
+    expect(await netsOf(book, ada)).toEqual({ DEFAULT: "9.00" });
   });
 
   test("RES-3: a restriction stops a product's batch unless the directive overrides it; the failure says so", async () => {

@@ -16,9 +16,11 @@ import {
   CONTRACT_CLIENT,
   executionIdOf,
   formatId,
+  MAX_CASCADE_DEPTH,
   parametersAt,
   planFetches,
   raisedFlags,
+  refuse,
   type Clock,
   type Directives,
   type HookData,
@@ -145,6 +147,11 @@ export class HookExecutor {
       return "done"; // with nothing to say there is nothing to keep: the run can be made again from its batch
     }
     const { effectiveAt, cascadeDepth, correlationId, permissions = [] } = call;
+    // HOOK-3. Not sent at all: a batch of this depth has no place in the book, not even a refused one.
+    if (cascadeDepth > MAX_CASCADE_DEPTH) {
+      const { code, message } = refuse("CASCADE_DEPTH");
+      return await this.#sendFailure(call, code, message);
+    }
     const createdAt = this.#options.clock.now();
     const source = {
       execution,
