@@ -112,7 +112,22 @@ const runaway = defineProduct({
   hooks: (on) => ({ postPosting: on.postPosting({}, () => ({ postings: { instructions: [takeFee(hundred)] } })) }),
 });
 
-const products: readonly Product[] = [...productLibrary, eventful, eventfulV2, runaway];
+/** Asks for what is not there. */
+const calendared = defineProduct({
+  code: "calendared",
+  name: "Calendared",
+  version: "1",
+  tside: "LIABILITY",
+  parameters: {},
+  hooks: (on) => ({
+    postPosting: on.postPosting(
+      { calendars: { days: { ids: ["bank"], start: { origin: "EFFECTIVE", shift: { days: -1 } }, end: "EFFECTIVE" } } },
+      ({ calendars }) => (calendars.days.length > 0 ? { notifications: [{ type: "holiday" }] } : {}),
+    ),
+  }),
+});
+
+const products: readonly Product[] = [...productLibrary, eventful, eventfulV2, runaway, calendared];
 let book: TestBook;
 let database: Database;
 let runner: ReturnType<typeof hookRunner>;
@@ -121,7 +136,7 @@ beforeAll(async () => {
   const sandbox = await openProductSandbox({ limits: { otherMillis: 200 } });
   const loadProduct = (source: string): Product => sandbox.loadProduct(source);
   book = await openTestBook({ products, loadProduct });
-  await ensureProducts(book.admin, [eventful, runaway], randomIds, systemClock);
+  await ensureProducts(book.admin, [eventful, runaway, calendared], randomIds, systemClock);
   database = connectDatabase({ url: book.url, area: "ledger", applicationName: "test-hooks", maxConnections: 8 });
   runner = hookRunner(book.writer, database, { products, loadProduct });
 });
@@ -222,6 +237,19 @@ describe("postPosting after commits", () => {
     expect(await book.writer.submit(terms({ ...resolution, resolution: "SKIPPED" }))).toMatchObject({
       operation: { rejection: { code: "FAILURE_UNKNOWN" } },
     });
+  });
+
+  test("FET-1, FET-6: what cannot be fetched fails its own account's run, and the window goes on", async () => {
+    const [ada, bo] = [
+      await openAccountOf(book, "calendared", {}),
+      await openAccountOf(book, "current_account", { arrangedOverdraft: "50", overdraftFee: "1" }),
+    ];
+    await expectCompleted(book.writer.submit(deposit(ada, "10.00")));
+    await expectCompleted(book.writer.submit(withdrawal(bo, "10.00")));
+    await runner.runAll();
+    const [failure] = await book.admin.sql`select reason from ledger.post_processing_failure where account_id = ${ada}`;
+    expect(failure).toEqual({ reason: "calendars days was declared and not fetched" });
+    expect(await netsOf(book, bo)).toEqual({ DEFAULT: "-11.00" });
   });
 
   test("HOOK-6: where no account has such a product, nothing is looked through, and the cursor is at the head", async () => {

@@ -1,4 +1,4 @@
-import { operationIdOf, sha256Hex, type Database } from "@florin/db";
+import { classifyDatabaseError, operationIdOf, sha256Hex, type Database } from "@florin/db";
 import {
   fetchHookData,
   findAccountTerms,
@@ -107,8 +107,20 @@ export class HookExecutor {
     return await this.run(call, group);
   }
 
-  /** Throws what the database or the writer throws: the same call is then safe to make again. */
+  /**
+   * Throws what passes by itself, such as a database that is away: the same call is then safe to make again. What would be the same every time
+   * is this account's failure and keeps nobody else waiting.
+   */
   async run<K extends AfterHook>(call: HookCall<K>, group?: ProcessingGroup): Promise<HookVerdict> {
+    try {
+      return await this.#runTries(call, group);
+    } catch (error) {
+      if (classifyDatabaseError(error) !== "refused") throw error;
+      return await this.#sendFailure(call, "CONTRACT_ERROR", error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async #runTries<K extends AfterHook>(call: HookCall<K>, group?: ProcessingGroup): Promise<HookVerdict> {
     let reason = "";
     for (let tried = 1; tried <= TRIES; tried++) {
       const account = await this.#findAccount(call.accountId);
