@@ -5,7 +5,9 @@ import {
   expectCompleted,
   expectRejected,
   openTestBook,
+  posting,
   transfer,
+  usd,
   withdrawal,
   type TestBook,
 } from "./test-book.js";
@@ -77,4 +79,30 @@ test("STR-3 each account hears its balance after the batch once, and the operati
       .map(({ key, payload }) => [key, (payload as { balance: { available: string } }).balance.available]),
   );
   expect(balances).toEqual({ [formatId("account", a)]: "6.00", [formatId("account", b)]: "4.01" });
+});
+
+test("STR-3 what is held counts in the balance that an account is told (PI-2)", async () => {
+  const [a, b] = [await book.fundedWallet("10"), await book.openWallet()];
+  await expectCompleted(
+    book.writer.submit(
+      posting([
+        {
+          type: "OUTBOUND_AUTHORISATION",
+          target: { accountId: a },
+          counterparty: { internalCode: "CARD_SETTLEMENT" },
+          money: usd("3.50"),
+          clientTransactionId: "held",
+        },
+      ]),
+    ),
+  );
+  const command = transfer(a, b, "4");
+  await expectCompleted(book.writer.submit(command));
+  const changeId = formatId("operation", command.commandId);
+  const told = (await readAll(500)).find(
+    (event) => event.changeId === changeId && event.key === formatId("account", a),
+  );
+  expect(told?.payload).toMatchObject({
+    balance: { available: "2.50", committed: "6.00", pendingIn: "0.00", pendingOut: "-3.50", currency: "USD" },
+  });
 });

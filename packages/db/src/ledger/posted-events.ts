@@ -6,6 +6,7 @@ import {
   formatInstant,
   formatMinor,
   formatTransactionId,
+  minorDigits,
   type CurrencyCode,
   type EventEnvelope,
   type Instant,
@@ -69,7 +70,8 @@ export async function readPostedEvents(
   limit: number,
 ): Promise<readonly EventEnvelope[]> {
   const batches = await sql<ToldBatch[]>`
-    select k.batch_id as "batchId", k.seq, k.outbox_position as "outboxPosition", k.known_at as "knownAt", k.booked_at as "bookedAt",
+    select k.batch_id as "batchId", k.seq, k.outbox_position as "outboxPosition",
+      (extract(epoch from k.known_at) * 1000000)::bigint as "knownAt", (extract(epoch from k.booked_at) * 1000000)::bigint as "bookedAt",
       o.operation_id as "operationId", o.principal, o.type, o.account_id as "accountId", o.correlation_id as "correlationId"
     from (
       select * from ledger.posting_instruction_batch
@@ -80,10 +82,13 @@ export async function readPostedEvents(
   const [first] = batches;
   if (first === undefined) return [];
   const postings = await listPostings(sql, first.seq, batches.at(-1)!.seq);
-  const owners = await listOwners(sql, [...new Set([...postings.values()].flat().map(({ accountId }) => accountId))]);
-  return batches
-    .flatMap((batch) => toEvents(batch, postings.get(batch.batchId) ?? [], owners))
-    .filter(({ position }) => position > after);
+  const listeners = await listListeners(sql, [
+    ...new Set([...postings.values()].flat().map(({ accountId }) => accountId)),
+  ]);
+  const events: EventEnvelope[] = [];
+  for (const batch of batches) addEvents(events, batch, postings.get(batch.batchId) ?? [], listeners);
+  const next = events.findIndex(({ position }) => position > after);
+  return next === 0 ? events : events.slice(next);
 }
 
 async function listPostings(sql: Sql, firstSeq: bigint, lastSeq: bigint): Promise<ReadonlyMap<Uuid, ToldPosting[]>> {
@@ -102,20 +107,33 @@ async function listPostings(sql: Sql, firstSeq: bigint, lastSeq: bigint): Promis
   return postings;
 }
 
+/** What the events of an account have in common. */
+interface Listener {
+  readonly key: string;
+  readonly audience: readonly string[];
+}
+
 /** An account's owners never change. */
-async function listOwners(sql: Sql, accountIds: readonly Uuid[]): Promise<ReadonlyMap<Uuid, readonly string[]>> {
+async function listListeners(sql: Sql, accountIds: readonly Uuid[]): Promise<ReadonlyMap<Uuid, Listener>> {
   const rows = await sql<{ accountId: Uuid; owners: readonly string[] }[]>`
     select account_id as "accountId", array_agg(principal order by principal) as owners
     from ledger.account_owner where book_id = ${BOOK} and account_id = any(${[...accountIds]}::uuid[])
     group by account_id`;
-  return new Map(rows.map((row) => [row.accountId, row.owners]));
+  const owners = new Map(rows.map((row) => [row.accountId, row.owners]));
+  return new Map(
+    accountIds.map((accountId) => [
+      accountId,
+      { key: formatId("account", accountId), audience: [...(owners.get(accountId) ?? []), ...OVERSIGHT] },
+    ]),
+  );
 }
 
-function toEvents(
+function addEvents(
+  events: EventEnvelope[],
   batch: ToldBatch,
   postings: readonly ToldPosting[],
-  owners: ReadonlyMap<Uuid, readonly string[]>,
-): EventEnvelope[] {
+  listeners: ReadonlyMap<Uuid, Listener>,
+): void {
   const byAccount = new Map<Uuid, ToldPosting[]>();
   for (const posting of postings) {
     const known = byAccount.get(posting.accountId);
@@ -123,39 +141,37 @@ function toEvents(
     else known.push(posting);
   }
   const operationId = formatId("operation", batch.operationId);
-  const base = {
-    stream: "ledger",
-    schemaVersion: SCHEMA_VERSION,
-    occurredAt: batch.bookedAt,
-    correlationId: batch.correlationId,
-    changeId: operationId,
-  } as const;
-  let position = batch.outboxPosition - BigInt(byAccount.size);
+  const batchId = formatId("batch", batch.batchId);
+  const asOf = formatInstant(batch.knownAt);
+  const first = batch.outboxPosition - BigInt(byAccount.size);
   let place = 0;
-  const events: EventEnvelope[] = [...byAccount].map(([accountId, own]) => ({
-    ...base,
-    position: position++,
-    eventId: eventIdOf(batch.batchId, place++),
-    key: formatId("account", accountId),
-    type: "account.posted",
-    audience: [...(owners.get(accountId) ?? []), ...OVERSIGHT],
-    payload: postedPayload(batch, operationId, accountId, own),
-  }));
-  events.push({
-    ...base,
-    position,
-    eventId: eventIdOf(batch.batchId, place),
-    key: operationId,
-    type: "operation.completed",
-    audience: [batch.principal, ...OVERSIGHT],
-    payload: {
-      operationId,
-      type: batch.type,
-      batchId: formatId("batch", batch.batchId),
-      accountId: batch.accountId === null ? undefined : formatId("account", batch.accountId),
-    },
+  const add = (type: string, key: string, audience: readonly string[], payload: Json): void => {
+    events.push({
+      stream: "ledger",
+      position: first + BigInt(place),
+      eventId: eventIdOf(batch.batchId, place),
+      key,
+      type,
+      schemaVersion: SCHEMA_VERSION,
+      occurredAt: batch.bookedAt,
+      correlationId: batch.correlationId,
+      causationId: undefined,
+      changeId: operationId,
+      audience,
+      payload,
+    });
+    place++;
+  };
+  for (const [accountId, own] of byAccount) {
+    const { key, audience } = listeners.get(accountId)!;
+    add("account.posted", key, audience, postedPayload({ accountId: key, batchId, operationId, asOf }, accountId, own));
+  }
+  add("operation.completed", operationId, [batch.principal, ...OVERSIGHT], {
+    operationId,
+    type: batch.type,
+    batchId,
+    accountId: batch.accountId === null ? undefined : formatId("account", batch.accountId),
   });
-  return events;
 }
 
 const LAST_PLACES = 0x10000;
@@ -170,24 +186,54 @@ function eventIdOf(batchId: Uuid, place: number): Uuid {
 }
 
 /** With the balance after the whole batch (STR-3). */
-function postedPayload(batch: ToldBatch, operationId: string, accountId: Uuid, own: readonly ToldPosting[]): Json {
-  const last = own.reduce((a, b) => (b.accountSeq > a.accountSeq ? b : a));
-  const currency = last.denomination;
-  const committed = amountFromNumeric(last.committed, currency);
-  const pendingOut = amountFromNumeric(last.pendingOut, currency);
+function postedPayload(
+  {
+    asOf,
+    ...about
+  }: { readonly accountId: string; readonly batchId: string; readonly operationId: string; readonly asOf: string },
+  accountId: Uuid,
+  own: readonly ToldPosting[],
+): Json {
+  const last = own.at(-1)!;
+  const { denomination: currency } = last;
+  const committed = minorText(last.committed, currency);
+  const pendingOut = minorText(last.pendingOut, currency);
   return {
-    accountId: formatId("account", accountId),
+    accountId: about.accountId,
     accountSeq: last.accountSeq.toString(),
-    batchId: formatId("batch", batch.batchId),
-    operationId,
+    batchId: about.batchId,
+    operationId: about.operationId,
     transactionIds: own.map(({ accountSeq }) => formatTransactionId(accountId, accountSeq)),
     balance: {
-      available: formatMinor(availableOf({ committed, pendingOut }), currency),
-      committed: formatMinor(committed, currency),
-      pendingIn: formatMinor(amountFromNumeric(last.pendingIn, currency), currency),
-      pendingOut: formatMinor(pendingOut, currency),
+      available: isZero(pendingOut) ? committed : availableText(last),
+      committed,
+      pendingIn: minorText(last.pendingIn, currency),
+      pendingOut,
       currency,
     },
-    asOf: formatInstant(batch.knownAt),
+    asOf,
   };
+}
+
+function availableText({ committed, pendingOut, denomination }: ToldPosting): string {
+  const nets = {
+    committed: amountFromNumeric(committed, denomination),
+    pendingOut: amountFromNumeric(pendingOut, denomination),
+  };
+  return formatMinor(availableOf(nets), denomination);
+}
+
+const ZERO_TEXT = /^0(\.0*)?$/;
+
+function isZero(text: string): boolean {
+  return ZERO_TEXT.test(text);
+}
+
+/** `numeric` as text at internal scale without the digits that only accruals have; DEFAULT holds none of those (MON-2). */
+function minorText(numeric: string, currency: CurrencyCode): string {
+  const point = numeric.indexOf(".");
+  const digits = minorDigits(currency);
+  const end = digits === 0 ? point : point + 1 + digits;
+  if (point >= 0 && numeric.length >= end && isZero(`0.${numeric.slice(end)}`)) return numeric.slice(0, end);
+  return formatMinor(amountFromNumeric(numeric, currency), currency);
 }
