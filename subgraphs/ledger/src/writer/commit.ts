@@ -12,7 +12,7 @@ import {
   type AccountTerms,
   type WriterState,
 } from "@florin/db/ledger";
-import { classifyDatabaseError, type Database, type Pipeline } from "@florin/db";
+import type { Database, Pipeline } from "@florin/db";
 import type { Clock, IdSource, Instant, Product, Uuid } from "@florin/kernel";
 import { faultPoint } from "@florin/resilience";
 import type { Logger } from "@florin/telemetry";
@@ -271,11 +271,6 @@ function hasProductOf(catalogue: ProductCatalogue, command: LedgerCommand): bool
   if (change.type === "productVersion") return false;
   if (change.type === "templateParameters") return catalogue.findVersion(change.productVersionId) !== undefined;
   return !("toVersionId" in change) || catalogue.findVersion(change.toVersionId) !== undefined;
-}
-
-/** Could the very same commands be sent again with hope, and without a look at what became of them? */
-export function isWorthAnotherTry(error: unknown): boolean {
-  return isMemoryWrong(error) || classifyDatabaseError(error) === "not-applied";
 }
 
 /** Booking never goes back behind what is known: the lease may come from a machine whose clock is ahead of ours. */
