@@ -64,7 +64,17 @@ class KernelRunner {
       }
     }
     this.#stryker.currentTestId = undefined;
-    return { status: "complete", tests, mutantCoverage: this.#stryker.mutantCoverage };
+    const { mutantCoverage } = this.#stryker;
+    this.#stryker.mutantCoverage = undefined;
+    for (const test of tests) await this.#assertAlone(test);
+    return { status: "complete", tests, mutantCoverage };
+  }
+
+  /** A test that leans on the one before it would kill mutants that it never noticed: Stryker stops at one that fails here. */
+  async #assertAlone(test) {
+    const { status, failureMessage } = await this.mutantRun({ activeMutant: { id: "none" }, testFilter: [test.id] });
+    if (status !== "survived")
+      Object.assign(test, { status: 1, failureMessage: `not when it runs alone: ${failureMessage}` });
   }
 
   async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation }) {
