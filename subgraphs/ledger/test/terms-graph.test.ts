@@ -66,7 +66,7 @@ test("an operator changes parameters, flags, guards and restrictions; the owner 
     "operation { status } restrictionId",
   );
   const read = `query($id: ID!, $at: DateTime) { _entities(representations: [{__typename: "Account", id: $id}]) { ... on Account {
-    now: parameters then: parameters(at: $at) derivedParameters flags { name effectiveTo }
+    now: parametersInForce then: parametersInForce(at: $at) derivedParameters flags { name effectiveTo }
     restrictions { id type level code version effectiveTo } } } }`;
   const { data, errors } = await ask(ada, read, { id: accountId, at: before });
   expect(errors).toBeUndefined();

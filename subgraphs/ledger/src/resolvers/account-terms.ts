@@ -38,7 +38,7 @@ async function flags(reference: AccountReference, { at, knownAt }: Clocks, conte
   });
 }
 
-async function parameters(reference: AccountReference, { at, knownAt }: Clocks, context: LedgerContext) {
+async function parametersInForce(reference: AccountReference, { at, knownAt }: Clocks, context: LedgerContext) {
   const account = await getReadableAccount(context, accountIdOf(reference));
   const stored = await context.terms.findTerms(account.accountId);
   if (stored === undefined || stored.productVersionId === null) return null;
@@ -51,4 +51,4 @@ async function derivedParameters(reference: AccountReference, { at }: Pick<Clock
   return (await context.terms.deriveParameters(account.accountId, at ?? undefined)) ?? null;
 }
 
-export const accountTerms = { restrictions, flags, parameters, derivedParameters };
+export const accountTerms = { restrictions, flags, parametersInForce, derivedParameters };
