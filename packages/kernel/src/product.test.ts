@@ -3,7 +3,7 @@ import { minorDigits, type CurrencyCode } from "./currency.js";
 import type { InstructionChange } from "./hook.js";
 import { activate, objectToCommittedAbove, objectToSpendableBelow, scaleOfAddress, type Product } from "./product.js";
 import { currentAccountV1 } from "./products/current-account.js";
-import { builtInProducts } from "./products/library.js";
+import { productLibrary } from "./products/library.js";
 import { wallet } from "./products/wallet.js";
 import { refuse } from "./refusal.js";
 
@@ -46,7 +46,7 @@ describe("what an account may be opened with", () => {
 });
 
 test("versions of the library are unique, and the codes and parameters of the first ones stand", () => {
-  const versions = builtInProducts.map(({ code, version }) => `${code} ${version}`);
+  const versions = productLibrary.map(({ code, version }) => `${code} ${version}`);
   expect(new Set(versions).size).toBe(versions.length);
   expect(wallet).toMatchObject({ code: "wallet", version: "1", parameters: [] });
   expect(currentAccountV1).toMatchObject({ code: "current_account", version: "1" });

@@ -82,7 +82,10 @@ export function armFaultPoints(options: {
   /** A file that gets each point's name at its first passing, a line each. */
   readonly recordTo?: string | undefined;
 }): void {
-  const faults = (options.faults ?? "").split(",").filter((text) => text !== "").map(parseFault);
+  const faults = (options.faults ?? "")
+    .split(",")
+    .filter((text) => text !== "")
+    .map(parseFault);
   if (faults.length === 0 && options.recordTo === undefined) return disarmFaultPoints();
   armed = { faults, recordTo: options.recordTo, passed: new Map() };
 }

@@ -222,12 +222,25 @@ describe("many at once", () => {
     expect(cents).toBe(100_000_000n);
   });
 
-  test("of a hundred withdrawals at once exactly as many succeed as the wallet covers", async () => {
+  test("ORD-2 of a hundred withdrawals at once exactly as many succeed as the wallet covers", async () => {
     const ada = await book.fundedWallet("37.00");
     const outcomes = await Promise.all(Array.from({ length: 100 }, () => book.writer.submit(withdrawal(ada, "1.00"))));
     const completed = outcomes.filter((o) => o.kind === "operation" && o.operation.status === "COMPLETED");
     expect(completed).toHaveLength(37);
     expect(await book.balanceOf(ada)).toBe("0.00");
+  });
+
+  test("ORD-3 a hot account takes a thousand movements at once, numbered without a gap", async () => {
+    const hot = await book.fundedWallet("1000.00");
+    const ada = await book.openWallet();
+    const commands = Array.from({ length: 1_000 }, () => transfer(hot, ada, "1.00"));
+    const outcomes = await Promise.all(commands.map((command) => book.writer.submit(command)));
+    expect(outcomes.every((o) => o.kind === "operation" && o.operation.status === "COMPLETED")).toBe(true);
+    expect(await book.balanceOf(hot)).toBe("0.00");
+    const [numbered] = await book.admin.sql`
+      select min(account_seq)::int as first, max(account_seq)::int as last, count(*)::int as n
+      from ledger.posting where account_id = ${hot}`;
+    expect(numbered).toEqual({ first: 1, last: 1_001, n: 1_001 });
   });
 });
 
@@ -327,7 +340,7 @@ describe("what is told", () => {
     expect(outcome).toMatchObject({ outboxPosition: events[2]!.position });
   });
 
-  test("known_at strictly increases along seq, also when the clock stands still or goes back", async () => {
+  test("ORD-1 known_at strictly increases along seq, also when the clock stands still or goes back", async () => {
     const ada = await book.fundedWallet("1.00");
     const now = systemClock.now();
     const other = await openTestBook({ clock: { now: () => now } });

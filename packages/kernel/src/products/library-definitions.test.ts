@@ -18,14 +18,14 @@ import type { HookAnswers, HookData } from "../hook.js";
 import { activate, type Product } from "../product.js";
 import { allocate } from "./personal-loan.js";
 import { interestForYear } from "./savings-account.js";
-import { builtInProducts } from "./library.js";
+import { productLibrary } from "./library.js";
 import type { Rate } from "../rounding.js";
 
 /**
  * What each product of the library declares: accounts are stored with these names, sides and defaults, so a change of one is a new version
  * and this table says which it is.
  */
-const declared = builtInProducts.map(({ code, version, name, tside, parameters, addresses, derivedParameters }) => [
+const declared = productLibrary.map(({ code, version, name, tside, parameters, addresses, derivedParameters }) => [
   `${code} ${version}`,
   {
     name,
@@ -101,18 +101,18 @@ test("the library, each product with its versions oldest first", () => {
   ]);
 });
 
-const byName = new Map(builtInProducts.map((product) => [`${product.code} ${product.version}`, product]));
+const byName = new Map(productLibrary.map((product) => [`${product.code} ${product.version}`, product]));
 const named = (name: string): Product => byName.get(name)!;
 
 test("every parameter and address says what it is for, and opens with its default", () => {
-  for (const product of builtInProducts) {
+  for (const product of productLibrary) {
     for (const { description } of product.parameters) expect(description).toMatch(/^[A-Z].{10,}\.$/);
     expect(activate(product, USD, {})).toHaveProperty("parameters");
   }
 });
 
 test("what hooks read of balances is live (BAL-1)", () => {
-  for (const { hooks = {} } of builtInProducts)
+  for (const { hooks = {} } of productLibrary)
     for (const hook of Object.values(hooks)) {
       const { observations, balances } = hook.reads;
       for (const { at } of Object.values(observations ?? {})) expect(at).toBe("LIVE");

@@ -30,7 +30,7 @@ import type { HookAnswers, HookData, HookKind, HookOccasions } from "../hook.js"
 import { activate, type Product } from "../product.js";
 import { creditCard } from "./credit-card.js";
 import { currentAccount } from "./current-account.js";
-import { builtInProducts } from "./library.js";
+import { productLibrary } from "./library.js";
 import { personalLoan } from "./personal-loan.js";
 import { interestForYear, savingsAccount } from "./savings-account.js";
 import { termDeposit } from "./term-deposit.js";
@@ -314,5 +314,5 @@ describe("personal loan", () => {
 });
 
 test("every product of the library has a prePosting, so the kernel's own guard stands in for none", () => {
-  for (const { code, hooks } of builtInProducts) expect([code, typeof hooks?.prePosting]).toEqual([code, "object"]);
+  for (const { code, hooks } of productLibrary) expect([code, typeof hooks?.prePosting]).toEqual([code, "object"]);
 });

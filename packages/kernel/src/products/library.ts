@@ -6,8 +6,8 @@ import { savingsAccount } from "./savings-account.js";
 import { termDeposit } from "./term-deposit.js";
 import { wallet } from "./wallet.js";
 
-/** Every built-in product. Versions of one code stand oldest first. */
-export const builtInProducts: readonly Product[] = [
+/** Every built-in product, written to the ledger at its start. Versions of one code stand oldest first. */
+export const productLibrary: readonly Product[] = [
   wallet,
   currentAccountV1,
   currentAccount,
@@ -16,6 +16,3 @@ export const builtInProducts: readonly Product[] = [
   termDeposit,
   personalLoan,
 ];
-
-/** Those that accounts may be opened with: written to the ledger at its start. */
-export const productLibrary: readonly Product[] = builtInProducts;

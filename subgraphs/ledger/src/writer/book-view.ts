@@ -1,10 +1,4 @@
-import {
-  amountFromNumeric,
-  coordinateKey,
-  type AccountState,
-  type Totals,
-  type Uuid,
-} from "@florin/kernel";
+import { amountFromNumeric, coordinateKey, type AccountState, type Totals, type Uuid } from "@florin/kernel";
 import { answerEventIdOf } from "@florin/db";
 import type { StoredAccount, StoredBalance, WriterStateQuery } from "@florin/db/ledger";
 import { clientIdOf, type CloseAccountCommand, type LedgerCommand, type OpenAccountCommand } from "./command.js";

@@ -61,8 +61,7 @@ export function planPosting(draft: CommitDraft, command: PostingCommand, facts: 
   if (isAccepted) {
     addInstructions(draft, batchId, proposed, decision);
     for (const transaction of decision.clientTransactions) draft.addClientTransaction(transaction);
-    for (const leg of decision.legs)
-      draft.addPosting({ leg, seq, batchId, valueAt: proposed.valueAt });
+    for (const leg of decision.legs) draft.addPosting({ leg, seq, batchId, valueAt: proposed.valueAt });
     if (facts.spendable.size > 0) noteSpendable(draft, proposed, decision.legs);
     if (!isPlain) addAccountPostedEvents(draft, posted, decision.legs);
     if (!isPlain) addHoldEvents(draft, posted, decision.clientTransactions);
