@@ -163,3 +163,42 @@ test("T-2: a period is closed by an operator; every fault of an input is told", 
   const { errors } = await ask(staff, query, { input: { code: "X", paymentDevice: "card", idempotencyKey: " " } });
   expect(JSON.stringify(errors)).toMatch(/KEY_INVALID.*ONE_OF/);
 });
+
+test("FLAG-1: what a product's version says holds for its accounts that say nothing themselves", async () => {
+  const query = "{ products(first: 50) { edges { node { code latestVersion { id } } } } }";
+  const { data } = await ask(staff, query);
+  const { edges } = data!["products"] as {
+    readonly edges: readonly {
+      readonly node: { readonly code: string; readonly latestVersion: { readonly id: string } };
+    }[];
+  };
+  const productVersionId = edges.find(({ node }) => node.code === "current_account")!.node.latestVersion.id;
+  const accountId = await ledger.openAccount(ada, { product: "current_account" });
+  const change = { productVersionId, parameters: { arrangedOverdraft: "30" } };
+  expect(await mutate(staff, "changeTemplateParameters", change)).toEqual(completed);
+  const withdraw = (amount: string) => mutate(ada, "withdraw", { accountId, amount: money(amount) });
+  expect(await withdraw("30.01")).toMatchObject({ operation: { rejection: { code: "INSUFFICIENT_FUNDS" } } });
+  expect(await withdraw("30.00")).toEqual(completed);
+});
+
+test("HOOK-6: a failed run is resolved once, by an operator; one that is not there is refused", async () => {
+  const source = `import { defineProduct } from "@florin/kernel";
+    export default defineProduct({ code: "thrower", name: "Thrower", version: "1", tside: "LIABILITY", parameters: {},
+      hooks: (on) => ({ postPosting: on.postPosting({}, () => { throw new Error("it is broken"); }) }) });`;
+  expect(await mutate(staff, "uploadProduct", { source })).toEqual(completed);
+  const accountId = await ledger.openAccount(ada, { product: "thrower" });
+  expect(await mutate(ada, "deposit", { accountId, amount: money("1.00") })).toEqual(completed);
+  const failure = await eventually(async () => {
+    const { data } = await ask(staff, "{ postProcessingFailures { executionId account { id } } }");
+    const all = data!["postProcessingFailures"] as readonly { executionId: string; account: { id: string } }[];
+    return all.find(({ account }) => account.id === accountId);
+  }, 20_000);
+  const resolve = { accountId, executionId: failure.executionId, resolution: "SKIPPED" };
+  expect(await mutate(staff, "resolvePostProcessingFailure", { ...resolve, executionId: "nothing" })).toMatchObject({
+    operation: { rejection: { code: "FAILURE_UNKNOWN" } },
+  });
+  expect(await mutate(staff, "resolvePostProcessingFailure", resolve)).toEqual(completed);
+  expect(await mutate(staff, "resolvePostProcessingFailure", resolve)).toMatchObject({
+    operation: { rejection: { code: "FAILURE_UNKNOWN" } },
+  });
+});
