@@ -104,6 +104,11 @@ export function testAuthorizationMatrix(form?: PlatformForm): void {
       "mutation ($input: ReverseInput!) { reverse(input: $input) { operation { status } } }",
       { input: { id: "pib_00000000000000000000000000", idempotencyKey: key() } },
     ],
+    "setFlag on Ada": () => [
+      "mutation ($input: FlagInput!) { setFlag(input: $input) { operation { status } } }",
+      { input: { accountId: ada.wallet, name: "WATCHED", idempotencyKey: key() } },
+    ],
+    postProcessingFailures: () => ["{ postProcessingFailures { executionId } }", {}],
   };
 
   //                              anonymous owner stranger staff auditor partner
@@ -126,6 +131,8 @@ export function testAuthorizationMatrix(form?: PlatformForm): void {
     // Whether it is there or not: what somebody may not see, and what is not there, are one answer.
     ["clientTransaction of nobody", N, X, X, X, X, X],
     ["reverse what is not there", N, X, X, X, X, X],
+    ["setFlag on Ada", N, F, F, "ok", F, F],
+    ["postProcessingFailures", N, F, F, "ok", "ok", F],
   ];
   const roles = ["anonymous", "owner", "stranger", "staff", "auditor", "partner"];
   const cases = matrix.flatMap(([operation, ...expected]) =>
