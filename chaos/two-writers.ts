@@ -34,7 +34,8 @@ import { createPatientClient, EXPECTED, type PatientClient } from "./patient-cli
  * each wallet holds exactly what its owner's completed operations add up to; then the books' own rules.
  *
  * The control has the fence off and the unique keys behind it dropped: a frozen writer that wakes goes on writing beside its heir, and
- * the same judgement must find something.
+ * the same judgement must find something. It finds the book's order broken: two records with one number, two events at one position,
+ * known_at going back. Not the balances: each still moves on only from where its writer saw it (MEMORY_STALE), which is kept here.
  */
 export interface TwoWritersOptions {
   readonly rounds: number;
