@@ -23,6 +23,7 @@ import {
   withdrawal,
   type TestBook,
 } from "./test-book.js";
+import { terms } from "./terms-harness.js";
 
 // audit.tamper, of the tables. Of exports and proofs: packages/audit/test/tamper-export.test.ts.
 const BOOK = 1;
@@ -63,7 +64,11 @@ async function bookEverything({ writer, openWallet, fundedWallet }: TestBook): P
   await expectCompleted(
     writer.submit(posting([], { type: "REVERSAL", reversal: { id: late.commandId, mode: "NOW" } })),
   );
-  await fundedWallet("1.00");
+  const wallet = await fundedWallet("1.00");
+  await writer.submit(terms({ type: "flag", accountId: wallet, name: "VIP", value: true }));
+  await writer.submit(
+    terms({ type: "restriction", code: "NOBODY_DEFINED_IT", target: { level: "ACCOUNT", accountId: wallet } }),
+  );
 }
 
 async function check(tx: Transaction, checkpoints: readonly Checkpoint[] = []): Promise<HistoryReport> {
@@ -139,7 +144,8 @@ async function listTargets(tx: Transaction): Promise<(Target & { readonly type: 
     for (const isNull of [false, true]) {
       const [row] = await tx.unsafe<{ ctid: string; seq: bigint }[]>(
         `select t.ctid::text, ${seqOf[table] ?? "t.seq"} as seq from ledger.${table} t
-         where t.${column} is ${isNull ? "" : "not"} null order by 2 limit 1`,
+         where t.${column} is ${isNull ? "" : "not"} null
+           ${table === "operation" ? "and t.batch_id is not null" : ""} order by 2 limit 1`,
       );
       if (row !== undefined) targets.push({ table, column, isNull, type, ...row });
     }
@@ -247,7 +253,6 @@ test.each(tables)("audit.tamper: a row of %s that is gone, or one more, is named
           return await check(step);
         })
       ).firstBadSeq;
-    // Operations that are no batch's are not in the chain: what they did is, as a resource record.
     const which = `(select ctid from ledger.${table} ${table === "operation" ? "where batch_id is not null" : ""} limit 1)`;
     expect(await firstBad(`delete from ledger.${table} where ctid = ${which}`)).toBeDefined();
     await tx.unsafe(`create temp table one_more on commit drop as select * from ledger.${table} where ctid = ${which}`);
@@ -312,4 +317,40 @@ test("AUD-4: the platform's own role may not erase", async () => {
     await tx`select ledger.erase_free_text(${BOOK}::smallint, '{}')`;
   });
   await expect(attempt).rejects.toThrow("permission denied for function erase_free_text");
+});
+
+test.each([
+  "principal",
+  "idempotency_key",
+  "fingerprint",
+  "type",
+  "status",
+  "rejection_code",
+  "account_id",
+  "created_at",
+  "completed_at",
+])("audit.tamper: an operation that is no batch's is held against its own record: %s", async (column) => {
+  await inSnapshot(async (tx) => {
+    await dropDefences(tx);
+    const [{ type }] = await tx<[{ type: string }]>`
+        select udt_name as type from information_schema.columns
+        where table_schema = 'ledger' and table_name = 'operation' and column_name = ${column}`;
+    const row = "(select ctid from ledger.operation where batch_id is null order by status limit 1)";
+    await tx.unsafe(`update ledger.operation set ${column} = ${other[type]!(column)} where ctid = ${row}`);
+    expect((await check(tx)).findings.map(({ what }) => what).join()).toContain(
+      "of no batch, is not as its record tells",
+    );
+    throw new Rollback();
+  }).catch(ignoreRollback);
+});
+
+test("audit.tamper: an operation that is no batch's and is gone is missed", async () => {
+  await inSnapshot(async (tx) => {
+    await dropDefences(tx);
+    await tx`delete from ledger.operation where batch_id is null`;
+    expect((await check(tx)).findings.map(({ what }) => what).join()).toContain(
+      "of no batch, is not as its record tells",
+    );
+    throw new Rollback();
+  }).catch(ignoreRollback);
 });

@@ -224,15 +224,18 @@ describe("guards, parameters, periods", () => {
     await expectRejected(book.writer.submit(deposit(ada, "0.01")), "MAXIMUM_BALANCE");
   });
 
-  test("each change is one record in the book's order, one event and one operation; its key replays (IDEM-2, INV-4, AUD-1)", async () => {
+  test("each change is a record in the book's order and its operation another, one event and one operation; its key replays (IDEM-2, INV-4, AUD-1)", async () => {
     const ada = await book.openWallet();
     const command = await change(book.writer, { type: "flag", accountId: ada, name: "VIP", value: true });
     expect(await book.writer.submit(command)).toMatchObject({ isReplay: true, operation: { status: "COMPLETED" } });
     const other = { ...command, fingerprint: "other" };
     expect(await book.writer.submit(other)).toEqual({ kind: "key-reused" });
     const rows = await book.admin.sql`
-      select kind, length(link) as link from ledger.resource_change where correlation_id = ${command.correlationId}`;
-    expect([...rows]).toEqual([{ kind: "account.flag_set", link: 32 }]);
+      select kind, length(link) as link from ledger.resource_change where correlation_id = ${command.correlationId} order by seq`;
+    expect([...rows]).toEqual([
+      { kind: "account.flag_set", link: 32 },
+      { kind: "operation.decided", link: 32 },
+    ]);
     expect(await eventsOf(book, "account.flag_set")).toContainEqual(expect.objectContaining({ name: "VIP" }));
     expect(commandFromJson(commandToJson(command))).toEqual(command);
   });

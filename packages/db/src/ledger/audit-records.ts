@@ -300,6 +300,17 @@ async function findStrays(tx: Transaction, bookId: number, untilSeq: bigint): Pr
     where o.book_id = ${bookId} and o.batch_id is not null
       and (k.batch_id is null or (k.link is not null and k.operation_id is distinct from o.operation_id))
     union all
+    select concat('operation ', coalesce(o.operation_id::text, r.key), ', of no batch, is not as its record tells')
+    from (select * from ledger.operation where book_id = ${bookId} and batch_id is null) o
+    full join (
+        select *, body::jsonb as told from ledger.resource_change where book_id = ${bookId} and kind = 'operation.decided') r
+      on r.key = florin.border_id('op', o.operation_id)
+    where (o.principal, o.correlation_id, o.idempotency_key, o.fingerprint, o.type, o.status, o.rejection_code, o.rejection_message,
+        o.account_id, o.created_at, o.completed_at, o.amount, o.denomination)
+      is distinct from (r.principal, r.correlation_id, told->>'idempotencyKey', told->>'fingerprint', told->>'type', told->>'status',
+        told->>'rejectionCode', told->>'rejectionMessage', (told->>'accountId')::uuid, (told->>'createdAt')::timestamptz,
+        (told->>'completedAt')::timestamptz, null::numeric, null::text)
+    union all
     select concat('instruction ', i.ordinal, ' of batch ', i.batch_id, ' belongs to no record')
     from ledger.posting_instruction i
     where i.book_id = ${bookId} and not exists (

@@ -2,6 +2,7 @@ import {
   amountToNumeric,
   currencyCodes,
   formatId,
+  formatInstant,
   internalDigits,
   parametersAt,
   parseDecimal,
@@ -55,6 +56,24 @@ export function planTerms(draft: CommitDraft, command: TermsCommand, facts: Comm
   };
   draft.operations.push(operation);
   const key = formatId("operation", commandId);
+  // What was asked and how it ended, refusals too: an operation without a batch has its record here (AUD-1).
+  draft.addResourceChange({
+    kind: OPERATION_DECIDED,
+    key,
+    principal,
+    correlationId,
+    body: {
+      idempotencyKey,
+      fingerprint,
+      type: operation.type,
+      status: operation.status,
+      rejectionCode: rejection?.code,
+      rejectionMessage: rejection?.message,
+      accountId,
+      createdAt: formatInstant(createdAt),
+      completedAt: formatInstant(draft.bookedAt),
+    },
+  });
   draft.addEvent({
     eventId: answerEventIdOf(commandId),
     key,
@@ -72,6 +91,9 @@ export function planTerms(draft: CommitDraft, command: TermsCommand, facts: Comm
   });
   return operation;
 }
+
+/** Kind of the record of an operation without a batch; the audit holds the operation's row against it (audit-records.ts). */
+const OPERATION_DECIDED = "operation.decided";
 
 function decide(draft: CommitDraft, command: TermsCommand, facts: CommitFacts): TermsDecision {
   const { change } = command;
