@@ -1,5 +1,5 @@
 -- Safe beside running versions: new objects only. A version that does not know of a halt finds its commits refused while one is open.
--- A book whose numbers are not what they must be takes no more money until a person has looked (ledger.md §3.9).
+-- A book whose numbers are not what they must be takes no more money until a person has looked (docs/invariants.md).
 
 -- Halts and resumes in turn, for ever. The book is halted while its last entry is a HALT.
 create table ledger.write_halt (

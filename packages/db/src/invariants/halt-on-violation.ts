@@ -3,7 +3,7 @@ import { haltWrites, listWriteHalts, type HaltFinding } from "../ledger/write-ha
 import { invariants, type InvariantFinding, type InvariantReport } from "./check-invariants.js";
 
 /**
- * The auditor's teeth (ledger.md §3.9): a finding that means money made or lost halts the book's writes.
+ * The auditor's teeth (docs/invariants.md): a finding that means money made or lost halts the book's writes.
  *
  * A person who resumes has seen what the halt names. The same row of the same rule then never halts again, as postings are never edited and
  * it may stand there for ever; another row, or the same one with other numbers, does.

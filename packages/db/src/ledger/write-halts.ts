@@ -2,7 +2,7 @@ import type { Instant } from "@florin/kernel";
 import type { Database, Sql, Transaction } from "../connect-database.js";
 
 /**
- * Halts of a book's writes (ledger.md §3.9): `ledger.write_halt` holds halts and resumes in turn, and the book takes no new record while
+ * Halts of a book's writes (docs/invariants.md): `ledger.write_halt` holds halts and resumes in turn, and the book takes no new record while
  * the last entry is a halt. The database refuses such a commit by itself (`WRITES_HALTED`), whatever a writer's memory says.
  */
 export interface WriteHaltEntry {

@@ -9,7 +9,7 @@ const AUDITOR = "invariant auditor";
 /**
  * The ledger's invariants, checked every minute (docs/invariants.md): findings become metrics and errors in the log. On a connection
  * of its own and in a read-only transaction, so it neither holds a lock nor takes a place from a request. What is money made or lost
- * halts the book's writes (ledger.md §3.9), until `florin writes resume`.
+ * halts the book's writes (docs/invariants.md), until `florin writes resume`.
  */
 export function startInvariantChecks(options: {
   readonly databaseUrl: string;

@@ -4,7 +4,7 @@ import { temporarilyUnavailable, type Instant, type RequestError } from "@florin
 import type { Logger, Metrics } from "@florin/telemetry";
 
 /**
- * Is the book halted (ledger.md §3.9)? Known in memory, so asking costs nothing: looked up when it starts, when a notification says that
+ * Is the book halted (docs/invariants.md)? Known in memory, so asking costs nothing: looked up when it starts, when a notification says that
  * something changed, and every second, as notifications get lost. A commit that was begun before the news is refused by the database.
  * While the database cannot be asked, what was known last holds.
  */
