@@ -5,7 +5,8 @@ import { say } from "./report.js";
 
 /**
  * `npm run bench:ledger` lists the benches; `npm run bench:ledger -- <name>… | all [options]` runs them one after the other, each in a
- * process of its own, so that none inherits a heap or a compiled function. Options go to each of them: name one bench to use its own.
+ * process of its own, so that none inherits a heap or a compiled function, with the flags that `npm start` gives. Options go to each of
+ * them: name one bench to use its own.
  */
 const LOADER = join(import.meta.dirname, "../../scripts/register-typescript.mjs");
 
@@ -45,7 +46,7 @@ async function main(words: readonly string[]): Promise<number> {
     say(`\n${name}`);
     const child = spawn(
       process.execPath,
-      ["--import", LOADER, join(import.meta.dirname, benches[name]?.file ?? name), ...options],
+      ["--max-semi-space-size=64", "--import", LOADER, join(import.meta.dirname, benches[name]?.file ?? name), ...options],
       { stdio: "inherit" },
     );
     const [code] = (await once(child, "exit")) as [number | null];
