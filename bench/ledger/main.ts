@@ -46,7 +46,13 @@ async function main(words: readonly string[]): Promise<number> {
     say(`\n${name}`);
     const child = spawn(
       process.execPath,
-      ["--max-semi-space-size=64", "--import", LOADER, join(import.meta.dirname, benches[name]?.file ?? name), ...options],
+      [
+        "--max-semi-space-size=64",
+        "--import",
+        LOADER,
+        join(import.meta.dirname, benches[name]?.file ?? name),
+        ...options,
+      ],
       { stdio: "inherit" },
     );
     const [code] = (await once(child, "exit")) as [number | null];
