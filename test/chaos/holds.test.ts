@@ -4,7 +4,7 @@ import { runHolds } from "../../chaos/holds.js";
 whereRedisIs(describe, describe.skip)("kernel.pg: holds that many clients share, through GraphQL (CT-1 … CT-8)", () => {
   test("each answer is the one legal outcome of one order, while ledgers die, freeze and lose their connections after COMMIT", async () => {
     const report = await runHolds({
-      ...{ rounds: 1_500, seconds: 12, seed: 1, strikeEveryMs: 1_200 },
+      ...{ rounds: 1_500, seconds: 9, seed: 1, strikeEveryMs: 1_200 },
       strikes: ["kill a ledger", "freeze a ledger", "cut between a commit and its answer"],
     });
     expect(report.violations).toEqual([]);
