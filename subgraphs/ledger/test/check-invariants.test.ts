@@ -33,7 +33,7 @@ test("a broken rule becomes a metric and an error in the log, and goes away when
   await eventually(() => shows(0), 30_000);
   expect(await metrics.render()).toMatch(/florin_invariant_checked_timestamp_seconds{area="ledger"} 1[0-9]{9}/);
 
-  await checks.stop(1_000);
+  await checks.stop();
   await admin.stop();
   await testDatabase.drop();
 });

@@ -109,7 +109,7 @@ describe("the auditor", () => {
     const round = async (): Promise<string> =>
       /florin_invariant_violations\{area="ledger",invariant="I1"\} (\d+)/.exec(await own.render())?.[1] ?? "none";
     return {
-      stop: () => checks.stop(1_000),
+      stop: () => checks.stop(),
       finds: (count: string) => eventually(async () => (await round()) === count),
     };
   }

@@ -1,7 +1,8 @@
 import { connectDatabase, createInvariantWatch, invariantIdsOf } from "@florin/db";
 import type { Clock } from "@florin/kernel";
+import type { RepeatingTask } from "@florin/resilience";
 import { createInvariantMeters, type Logger, type Metrics } from "@florin/telemetry";
-import { startRepeatingJob, type RepeatingJob } from "../repeating-job.js";
+import { startRepeatingJob } from "../repeating-job.js";
 
 const EVERY_MS = 60_000;
 
@@ -17,7 +18,7 @@ export function startInvariantChecks(options: {
   readonly metrics: Metrics;
   /** Default 60 000; 0: never. */
   readonly everyMs?: number | undefined;
-}): RepeatingJob {
+}): RepeatingTask {
   const { databaseUrl, timelineFile, clock, logger, metrics, everyMs = EVERY_MS } = options;
   if (everyMs === 0) return { stop: () => Promise.resolve() };
   const database = connectDatabase({

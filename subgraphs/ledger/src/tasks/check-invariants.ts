@@ -1,5 +1,6 @@
 import { connectDatabase, createInvariantWatch, haltOnViolation, invariantIdsOf } from "@florin/db";
 import type { Clock } from "@florin/kernel";
+import { startRepeatingTask, type RepeatingTask } from "@florin/resilience";
 import { createInvariantMeters, type Logger, type Metrics } from "@florin/telemetry";
 
 const EVERY_MS = 60_000;
@@ -21,7 +22,7 @@ export function startInvariantChecks(options: {
   readonly haltsOnViolation?: boolean | undefined;
   /** Default 60 000; 0: never. */
   readonly everyMs?: number | undefined;
-}): { stop(deadlineMs: number): Promise<void> } {
+}): RepeatingTask {
   const { databaseUrl, timelineFile, clock, logger, metrics, everyMs = EVERY_MS, haltsOnViolation = true } = options;
   if (everyMs === 0) return { stop: () => Promise.resolve() };
   const database = connectDatabase({
@@ -34,28 +35,21 @@ export function startInvariantChecks(options: {
   const watch = createInvariantWatch({ database, area: "ledger" });
   const invariants = invariantIdsOf("ledger");
   const meters = createInvariantMeters({ area: "ledger", invariants, logger, metrics });
-  let running: Promise<void> | undefined;
-
-  async function round(): Promise<void> {
-    try {
+  const task = startRepeatingTask({
+    everyMs,
+    round: async () => {
       const report = await watch.run();
       if (report === undefined) return;
       meters.report(report, Number(clock.now() / 1_000_000n));
       if (haltsOnViolation && (await haltOnViolation(database, MAIN_BOOK, report, AUDITOR)))
         logger.error("The auditor has halted the ledger's writes. See docs/invariants.md, then: florin writes status");
-    } catch (error) {
-      logger.warn({ err: error }, "The ledger's invariants could not be checked; they are tried again.");
-    }
-  }
-
-  const timer = setInterval(() => {
-    running ??= round().finally(() => (running = undefined));
-  }, everyMs);
-  timer.unref();
+    },
+    onFailure: (error) =>
+      logger.warn({ err: error }, "The ledger's invariants could not be checked; they are tried again."),
+  });
   return {
     stop: async () => {
-      clearInterval(timer);
-      await running;
+      await task.stop();
       await database.stop();
     },
   };

@@ -1,6 +1,7 @@
 import { operationIdOf, sha256Hex, type Database } from "@florin/db";
 import { listAccountsOfVersion, listRunningConversions, type RunningConversion } from "@florin/db/ledger";
 import { formatId, type Clock } from "@florin/kernel";
+import { startRepeatingTask, type RepeatingTask } from "@florin/resilience";
 import type { Logger } from "@florin/telemetry";
 import type { LedgerWriter } from "../writer/command.js";
 import type { TermsCommand } from "../writer/terms-command.js";
@@ -23,31 +24,16 @@ const BOOK = 1;
 const PAGE = 100;
 const CONVERTER = "svc:ledger-conversion";
 
-export function startConversions(options: ConvertAccountsOptions): { stop(deadlineMs: number): Promise<void> } {
+export function startConversions(options: ConvertAccountsOptions): RepeatingTask {
   const { logger, everyMs = EVERY_MS } = options;
-  if (everyMs === 0) return { stop: () => Promise.resolve() };
   const converter = createConverter(options);
-  let running: Promise<void> | undefined;
-  let isStopped = false;
-
-  async function round(): Promise<void> {
-    try {
-      while (!isStopped && (await converter.convertPage()));
-    } catch (error) {
-      if (!isStopped) logger.warn({ err: error }, "Accounts could not be converted; it is tried again.");
-    }
-  }
-  const timer = setInterval(() => {
-    running ??= round().finally(() => (running = undefined));
-  }, everyMs);
-  timer.unref();
-  return {
-    stop: async () => {
-      isStopped = true;
-      clearInterval(timer);
-      await running;
+  return startRepeatingTask({
+    everyMs,
+    round: async (isStopped) => {
+      while (!isStopped() && (await converter.convertPage()));
     },
-  };
+    onFailure: (error) => logger.warn({ err: error }, "Accounts could not be converted; it is tried again."),
+  });
 }
 
 /** One page of the oldest conversion: whether there may be more. false in a process without the lease. */

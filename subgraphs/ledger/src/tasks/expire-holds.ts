@@ -8,6 +8,7 @@ import {
   type DueExpiry,
   type Instant,
 } from "@florin/kernel";
+import { startRepeatingTask, type RepeatingTask } from "@florin/resilience";
 import type { Logger } from "@florin/telemetry";
 import type { LedgerWriter, PostingCommand } from "../writer/command.js";
 
@@ -33,34 +34,18 @@ export interface ExpireHoldsOptions {
   readonly everyMs?: number | undefined;
 }
 
-export function startHoldExpiry(options: ExpireHoldsOptions): { stop(deadlineMs: number): Promise<void> } {
+export function startHoldExpiry(options: ExpireHoldsOptions): RepeatingTask {
   const { logger, everyMs = EVERY_MS } = options;
-  if (everyMs === 0) return { stop: () => Promise.resolve() };
   const expirer = createHoldExpirer(options);
-  let running: Promise<void> | undefined;
-  let isStopped = false;
-
-  async function round(): Promise<void> {
-    try {
-      while (!isStopped && (await expirer.expireDue()) === PAGE);
-    } catch (error) {
-      logger.warn({ err: error }, "Expired authorisations could not be released; they are tried again.");
-    }
-  }
-  const look = (): void => {
-    running ??= round().finally(() => (running = undefined));
-  };
-
-  look();
-  const timer = setInterval(look, everyMs);
-  timer.unref();
-  return {
-    stop: async () => {
-      isStopped = true;
-      clearInterval(timer);
-      await running;
+  return startRepeatingTask({
+    everyMs,
+    startsNow: true,
+    round: async (isStopped) => {
+      while (!isStopped() && (await expirer.expireDue()) === PAGE);
     },
-  };
+    onFailure: (error) =>
+      logger.warn({ err: error }, "Expired authorisations could not be released; they are tried again."),
+  });
 }
 
 /** One look: returns how many authorisations were released; 0 in a process without the lease. */

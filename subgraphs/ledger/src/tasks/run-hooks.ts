@@ -14,7 +14,7 @@ import {
   type HookTrigger,
 } from "@florin/db/ledger";
 import { hookBudgets, type Clock, type Product, type Uuid } from "@florin/kernel";
-import { faultPoint } from "@florin/resilience";
+import { faultPoint, startRepeatingTask, type RepeatingTask } from "@florin/resilience";
 import type { Logger, Metrics } from "@florin/telemetry";
 import type { LedgerWriter } from "../writer/command.js";
 import {
@@ -54,31 +54,17 @@ const WINDOW = 500n;
 const TASKS = 50;
 const PARALLEL = 8;
 
-export function startHookRunner(options: HookRunnerOptions): { stop(deadlineMs: number): Promise<void> } {
+export function startHookRunner(options: HookRunnerOptions): RepeatingTask {
   const { logger, everyMs = EVERY_MS } = options;
   if (everyMs === 0) return { stop: () => Promise.resolve() };
   const runner = createHookRunner(options);
-  let running: Promise<void> | undefined;
-  let isStopped = false;
-
-  async function round(): Promise<void> {
-    try {
-      while (!isStopped && (await runner.runWindow()));
-    } catch (error) {
-      if (!isStopped) logger.warn({ err: error }, "Hooks after commits could not be run; they are tried again.");
-    }
-  }
-  const timer = setInterval(() => {
-    running ??= round().finally(() => (running = undefined));
-  }, everyMs);
-  timer.unref();
-  return {
-    stop: async () => {
-      isStopped = true;
-      clearInterval(timer);
-      await running;
+  return startRepeatingTask({
+    everyMs,
+    round: async (isStopped) => {
+      while (!isStopped() && (await runner.runWindow()));
     },
-  };
+    onFailure: (error) => logger.warn({ err: error }, "Hooks after commits could not be run; they are tried again."),
+  });
 }
 
 /** One look: whether there may be more. false in a process without the lease. */
