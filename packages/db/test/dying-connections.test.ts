@@ -51,14 +51,14 @@ describe("a connection that dies inside a transaction", () => {
           select count(*)::int as n from pg_stat_activity where application_name = 'victim' and xact_start is not null`;
         return row?.n === 8;
       });
-      // Until the last has failed: those that waited for a place begin on new connections.
-      const terminator = setInterval(() => {
-        admin.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'`.catch(
-          () => undefined,
-        );
-      }, 20);
-      const errors = await Promise.all(outcomes);
-      clearInterval(terminator);
+      // Until the last has failed: those that waited for a place begin on new connections. One termination after the
+      // other: on a slow machine those of a timer would queue, outlive the round and end the next round's transactions.
+      let haveAllFailed = false;
+      const errorsOfAll = Promise.all(outcomes).finally(() => (haveAllFailed = true));
+      while (!haveAllFailed) {
+        await admin.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'`;
+      }
+      const errors = await errorsOfAll;
       expect(errors.map(classifyDatabaseError)).toEqual(Array(16).fill("unknown"));
       const result = await eventually(() => database.transaction((tx) => tx<{ ok: number }[]>`select 1 as ok`));
       expect(result[0]?.ok).toBe(1);

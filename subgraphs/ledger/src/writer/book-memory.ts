@@ -50,10 +50,6 @@ export class BookMemory {
     this.#limit = limit;
   }
 
-  get size(): number {
-    return this.#remembered.size;
-  }
-
   /** A commit is being made, from its first look to its end: what it uses stays until `end`. Commits are made one after the other. */
   begin(): number {
     this.#open.add(++this.#begun);

@@ -127,11 +127,6 @@ export class Committer {
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
 
-  /** Resolves when one of those under way has ended. */
-  async room(): Promise<void> {
-    await Promise.race([...this.#underWay].map((work) => work.catch(() => undefined)));
-  }
-
   /** Drops the memory: the next commit reads again. Only when nothing is under way. */
   forget(): void {
     this.#memory = undefined;
