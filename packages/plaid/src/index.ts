@@ -1,0 +1,3 @@
+export { AccessToken } from "./access-token.js";
+export * from "./plaid-call-error.js";
+export * from "./plaid-port.js";
