@@ -41,6 +41,28 @@ module.exports = {
       to: { path: ours, pathNot: "^packages/auth/" },
     },
     {
+      name: "linked-data-is-a-shape",
+      severity: "error",
+      comment:
+        "packages/linked-data is what two areas agree on: shapes and sealing. Behaviour belongs to one of the areas.",
+      from: { path: "^packages/linked-data/src", pathNot: "\\.test\\.ts$" },
+      to: { path: ours, pathNot: "^packages/(linked-data|kernel)/" },
+    },
+    {
+      name: "plaid-stands-behind-its-port",
+      severity: "error",
+      comment: "Only packages/plaid talks to Plaid. Call its port; the client's errors carry secrets.",
+      from: { path: ours, pathNot: "^packages/(plaid|plaid-simulator)/|/test/" },
+      to: { path: "node_modules/(plaid|axios)/|^(plaid|axios)$" },
+    },
+    {
+      name: "simulator-is-a-stranger",
+      severity: "error",
+      comment: "The Plaid simulator stands on the other side of HTTP. It knows nothing of ours.",
+      from: { path: "^packages/plaid-simulator/src", pathNot: "\\.test\\.ts$" },
+      to: { path: ours, pathNot: "^packages/plaid-simulator/" },
+    },
+    {
       name: "sql-lives-in-packages-db",
       severity: "error",
       comment: "Add a named function to packages/db/src/<table>.ts and call that.",

@@ -22,6 +22,8 @@ export interface DatabaseOptions {
   readonly timelineFile?: string | undefined;
   /** With several hosts: called when the first primary is found and for each change. */
   readonly onPrimary?: ((primary: Primary) => void) | undefined;
+  /** Narrower than the area's own role: the worker of accounts that calls Plaid, which alone may read tokens. Only with `area`. */
+  readonly role?: "florin_linked_worker" | undefined;
   /** Connects as the role of this area, which may touch this area's tables and no other. */
   readonly area?: Area | undefined;
   /** Shown in pg_stat_activity. */
@@ -214,7 +216,7 @@ function connectionOptions(
       ...(options.plans === undefined ? {} : plans[options.plans]),
       ...(options.area === undefined
         ? {}
-        : { role: `florin_${options.area}`, synchronous_commit: commitLevel(options.url) }),
+        : { role: options.role ?? `florin_${options.area}`, synchronous_commit: commitLevel(options.url) }),
     },
     types: { bigint: postgres.BigInt, instant: instantType },
   };

@@ -19,6 +19,12 @@ export const idPrefixes = {
   event: "evt",
   command: "cmd",
   restriction: "rst",
+  virtualAccount: "vac",
+  linkedItem: "lit",
+  linkedAccount: "lac",
+  linkedTransaction: "ltx",
+  security: "sec",
+  investmentTransaction: "itx",
 } as const;
 export type IdKind = keyof typeof idPrefixes;
 

@@ -1,6 +1,10 @@
 import { inspect } from "node:util";
 
 const SHOWN = "[access token]";
+const MAX_LENGTH = 512;
+
+// Set while the class below is made: nothing else reaches a private field.
+let reveal: (token: AccessToken) => string;
 
 /**
  * The key to one person's login at one institution. It is never to be seen: every way in which a value becomes text gives
@@ -33,11 +37,6 @@ export class AccessToken {
     reveal = (token) => token.#text;
   }
 }
-
-const MAX_LENGTH = 512;
-
-// Set while the class above is made: nothing else reaches a private field.
-let reveal: (token: AccessToken) => string;
 
 /** For the request to Plaid and for sealing, nothing else. Not exported from the package. */
 export function revealAccessToken(token: AccessToken): string {
