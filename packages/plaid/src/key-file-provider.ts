@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { open, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { dirname } from "node:path";
 import { z } from "zod";
 import { KEY_BYTES } from "./aes-gcm.js";
 import { KEK_ID, KeyError, unwrapWith, wrapWith, type KeyProvider } from "./key-provider.js";
@@ -49,7 +50,13 @@ export function createKeyFileProvider(options: {
 export async function addKek(path: string, kekId: string): Promise<string> {
   if (!KEK_ID.test(kekId)) throw new KeyError("BAD_KEY_FILE", "A key id has 1 to 64 letters, digits and ._-");
   const temporary = `${path}.new`;
-  const file = await open(temporary, "wx", 0o600);
+  const file = await open(temporary, "wx", 0o600).catch((error: unknown) => {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    throw new KeyError(
+      "BAD_KEY_FILE",
+      `${temporary} is there: a key is being added. Delete it where that is long ago.`,
+    );
+  });
   try {
     const known = (await isThere(path)) ? await readKeyring(path) : undefined;
     if (known?.keys.has(kekId) === true)
@@ -59,9 +66,11 @@ export async function addKek(path: string, kekId: string): Promise<string> {
     await file.writeFile(`${JSON.stringify({ current: kekId, keys: Object.fromEntries(texts) }, undefined, 2)}\n`);
     await file.sync();
     await rename(temporary, path);
+    // Before anything is sealed with it: a key that a power cut takes away takes the tokens with it.
+    await syncDirectory(dirname(path));
     return kekId;
   } catch (error) {
-    await unlink(temporary);
+    await rm(temporary, { force: true });
     throw error;
   } finally {
     await file.close();
@@ -126,6 +135,15 @@ function keyOf(keys: ReadonlyMap<string, Uint8Array>, kekId: string, path: strin
   if (key === undefined)
     throw new KeyError("UNKNOWN_KEK", `There is no key ${kekId} in ${path}. Restore the file that has it.`);
   return key;
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }
 
 async function isThere(path: string): Promise<boolean> {
