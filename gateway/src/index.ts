@@ -7,3 +7,4 @@ export { createRequestContext, type GatewayContext } from "./request-context.js"
 export { startGateway, type GatewayOptions, type LiveQueriesDoor, type RunningGateway } from "./start-gateway.js";
 export { createSubgraphDataSource } from "./subgraph-data-source.js";
 export { readSupergraph } from "./supergraph-file.js";
+export type { ReceiveWebhook, WebhookStatus } from "./webhook-door.js";

@@ -1,7 +1,7 @@
 /**
  * The one public door over HTTP.
  *
- * `/graphql` (WebSocket upgrades go to `live`), `/health/live`, `/health/ready`, `/metrics`, `/.well-known/jwks.json`, `/explorer`, `/`.
+ * `/graphql` (WebSocket upgrades go to `live`), `/webhooks/plaid`, `/health/live`, `/health/ready`, `/metrics`, `/.well-known/jwks.json`, `/explorer`, `/`.
  * Bounds: headers 10 s, whole request 15 s, body 100 kB. Leaving: not ready and `connection: close` while it drains, then no new
  * connections; sockets are closed with 1012, which sends their clients elsewhere; running requests end, the rest is cut.
  */
@@ -17,6 +17,7 @@ import { createGraphqlHandler, type GraphqlHandler } from "./graphql-handler.js"
 import { createCallerIdentification, type ExchangedKey } from "./identify-caller.js";
 import { createSubgraphDataSource, type ServiceTokenSource } from "./subgraph-data-source.js";
 import { readSupergraph } from "./supergraph-file.js";
+import { createWebhookDoor, type ReceiveWebhook, type WebhookDoor } from "./webhook-door.js";
 
 const MAX_BODY_BYTES = 100 * 1024;
 const CORRELATION_ID = /^[A-Za-z0-9_-]{8,64}$/;
@@ -48,6 +49,8 @@ export interface GatewayOptions {
   readonly landingPage: string;
   /** Makes the live queries over this gateway's snapshots (`createLiveDoor`); without it WebSocket upgrades are refused. */
   readonly live?: ((gateway: FlorinGateway) => LiveQueriesDoor) | undefined;
+  /** Where `POST /webhooks/plaid` goes; without it there is no such door (404). */
+  readonly receivePlaidWebhook?: ReceiveWebhook | undefined;
   /** Composed SDL; the checked-in gateway/supergraph.graphql when absent. */
   readonly supergraph?: string | undefined;
 }
@@ -68,11 +71,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { logger, metrics, introspection, sealer } = options;
   const identifyCaller = createCallerIdentification(options);
   const handler = await createGraphqlHandler({ gateway, identifyCaller, sealer, introspection, logger, metrics });
+  const receive = options.receivePlaidWebhook;
+  const webhooks = receive === undefined ? undefined : createWebhookDoor({ receive, logger, metrics });
+  const rooms = { options, explorer, handler, webhooks, isDraining: () => http.isDraining() };
   const http = await startHttpServer({
     host: options.host,
     port: options.port,
     onFault: (error) => logger.error({ err: error }, "a request failed outside the graph"),
-    handle: (request, response) => route(options, explorer, handler, request, response, () => http.isDraining()),
+    handle: (request, response) => route(rooms, request, response),
   });
   const live = options.live?.(gateway);
   live?.attach(http.server);
@@ -102,16 +108,21 @@ function absentSubgraph(name: string): Subgraph {
   return { name, execute: () => Promise.reject(new Error(`the subgraph ${name} is not connected`)) };
 }
 
-async function route(
-  options: GatewayOptions,
-  explorer: ExplorerFiles,
-  handler: GraphqlHandler,
-  request: IncomingMessage,
-  response: ServerResponse,
-  isDraining: () => boolean,
-): Promise<void> {
+/** What is behind the doors. */
+interface Rooms {
+  readonly options: GatewayOptions;
+  readonly explorer: ExplorerFiles;
+  readonly handler: GraphqlHandler;
+  readonly webhooks: WebhookDoor | undefined;
+  readonly isDraining: () => boolean;
+}
+
+async function route(rooms: Rooms, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { options, explorer, handler, webhooks, isDraining } = rooms;
   const { pathname, search } = new URL(request.url ?? "/", "http://gateway");
   if (pathname === "/graphql") return answerGraphql(handler, request, response, search);
+  if (pathname === "/webhooks/plaid")
+    return webhooks === undefined ? nothingHere(response) : webhooks(request, response);
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
     return sendJson(response, 405, { errors: [{ message: "Use GET here; queries go to POST /graphql." }] });
@@ -141,8 +152,12 @@ async function route(
     case "/.well-known/jwks.json":
       return sendJson(response, 200, await options.jwks());
     default:
-      return sendJson(response, 404, { errors: [{ message: "Nothing here. The graph is at POST /graphql." }] });
+      return nothingHere(response);
   }
+}
+
+function nothingHere(response: ServerResponse): void {
+  sendJson(response, 404, { errors: [{ message: "Nothing here. The graph is at POST /graphql." }] });
 }
 
 async function answerGraphql(

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { createSealer } from "@florin/auth";
+import { createSealer, type Viewer } from "@florin/auth";
 import type { Subgraph, SubgraphResponse } from "@florin/graph";
 import { createLogger, createMetrics } from "@florin/telemetry";
 import { readSupergraph, startGateway } from "../src/index.js";
@@ -17,21 +17,47 @@ function heldSubgraph(): { subgraph: Subgraph; asked: Promise<void>; answer(resp
   return { subgraph: { name: "accounts", execute }, asked, answer };
 }
 
+const viewer: Viewer = {
+  principal: "usr_1",
+  roles: ["CUSTOMER"],
+  scopes: [],
+  sessionId: undefined,
+  expiresAt: 4e9,
+};
+
+const foundations = {
+  ...{ host: "127.0.0.1", port: 0, introspection: false, landingPage: "" },
+  serviceTokens: { tokenFor: () => Promise.resolve("t") },
+  verifyViewer: () => Promise.resolve(viewer),
+  exchangeApiKey: () => Promise.reject(new Error("none")),
+  jwks: () => Promise.resolve({ keys: [] }),
+  sealer: createSealer(new Uint8Array(32)),
+  logger: createLogger({ name: "test", level: "silent" }),
+  metrics: createMetrics({ processMetrics: false }),
+  readiness: () => Promise.resolve({ isReady: true }),
+};
+
+test("the door of webhooks is there where somebody receives them, and nowhere else", async () => {
+  const bodies: string[] = [];
+  const receivePlaidWebhook = (body: Uint8Array) => {
+    bodies.push(Buffer.from(body).toString("utf8"));
+    return Promise.resolve({ status: 200 } as const);
+  };
+  const [without, withDoor] = await Promise.all([
+    startGateway({ ...foundations, subgraphs: {} }),
+    startGateway({ ...foundations, subgraphs: {}, receivePlaidWebhook }),
+  ]);
+  const post = (url: string) => fetch(`${url}/webhooks/plaid`, { method: "POST", body: "{ }" });
+  expect((await post(without.url)).status).toBe(404);
+  expect((await post(withDoor.url)).status).toBe(200);
+  expect(bodies).toEqual(["{ }"]);
+  await Promise.all([without.stop(1_000), withDoor.stop(1_000)]);
+});
+
 test("starts on the checked-in supergraph, and when stopped refuses new requests and ends running ones", async () => {
   expect(await readSupergraph()).toContain("join__Graph");
   const { subgraph, asked, answer } = heldSubgraph();
-  const gateway = await startGateway({
-    ...{ host: "127.0.0.1", port: 0, introspection: false, landingPage: "", subgraphs: { accounts: subgraph } },
-    serviceTokens: { tokenFor: () => Promise.resolve("t") },
-    verifyViewer: () =>
-      Promise.resolve({ principal: "usr_1", roles: ["CUSTOMER"], scopes: [], sessionId: undefined, expiresAt: 4e9 }),
-    exchangeApiKey: () => Promise.reject(new Error("none")),
-    jwks: () => Promise.resolve({ keys: [] }),
-    sealer: createSealer(new Uint8Array(32)),
-    logger: createLogger({ name: "test", level: "silent" }),
-    metrics: createMetrics({ processMetrics: false }),
-    readiness: () => Promise.resolve({ isReady: true }),
-  });
+  const gateway = await startGateway({ ...foundations, subgraphs: { accounts: subgraph } });
   const running = fetch(`${gateway.url}/graphql`, {
     method: "POST",
     headers: { "content-type": "application/json", authorization: "Bearer x" },

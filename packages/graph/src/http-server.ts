@@ -120,6 +120,11 @@ function close(server: Server, deadlineMs: number): Promise<void> {
 
 /** The whole body as text, or undefined as soon as it passes `maxBytes`; the rest is not read into memory. */
 export async function readBody(request: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string | undefined> {
+  return (await readBytes(request, maxBytes))?.toString("utf8");
+}
+
+/** The whole body as it came, for what is signed byte by byte; undefined as soon as it passes `maxBytes`. */
+export async function readBytes(request: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request) {
@@ -127,7 +132,7 @@ export async function readBody(request: AsyncIterable<Uint8Array>, maxBytes: num
     if (size > maxBytes) return undefined;
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {

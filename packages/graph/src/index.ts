@@ -4,7 +4,7 @@ export * from "./connect-subgraph.js";
 export * from "./connection.js";
 export * from "./create-subgraph.js";
 export * from "./event-stream-http.js";
-export { DRAINING_HEADER, readBody, sendJson, startHttpServer, type HttpServer } from "./http-server.js";
+export { DRAINING_HEADER, readBody, readBytes, sendJson, startHttpServer, type HttpServer } from "./http-server.js";
 export * from "./request-errors.js";
 export * from "./scalars.js";
 export * from "./serve-subgraph.js";
