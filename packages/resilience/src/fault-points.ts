@@ -42,7 +42,17 @@ export const faultPoints = [
   "consumer.before-park",
   "consumer.after-park",
 ] as const;
-export type FaultPoint = (typeof faultPoints)[number];
+
+/** The same on the way to institutions, which have suites of their own: the mixed load of the bank never comes here. */
+export const linkedFaultPoints = [
+  // the worker that calls institutions: a run of transactions, any other product, a webhook
+  "accounts.sync.after-fetch",
+  "accounts.sync.before-commit",
+  "accounts.sync.after-commit",
+  "accounts.webhook.before-commit",
+  "accounts.webhook.after-commit",
+] as const;
+export type FaultPoint = (typeof faultPoints)[number] | (typeof linkedFaultPoints)[number];
 
 /**
  * What happens at the nth passing of a point, counted from 1.
@@ -122,11 +132,13 @@ function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+const all: readonly FaultPoint[] = [...faultPoints, ...linkedFaultPoints];
+
 function parseFault(text: string): ArmedFault {
   const [point, nth, action, ms] = text.split(":");
-  const known = faultPoints.find((name) => name === point);
+  const known = all.find((name) => name === point);
   if (known === undefined)
-    throw new Error(`FLORIN_FAULT names "${point}", which is no fault point. Use one of: ${faultPoints.join(", ")}.`);
+    throw new Error(`FLORIN_FAULT names "${point}", which is no fault point. Use one of: ${all.join(", ")}.`);
   if (!/^[1-9]\d{0,8}$/.test(nth ?? ""))
     throw new Error(`FLORIN_FAULT says "${text}"; the second part is a count from 1, as in ${known}:1:kill.`);
   return { point: known, nth: Number(nth), action: parseAction(text, action, ms) };

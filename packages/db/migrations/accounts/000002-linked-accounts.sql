@@ -139,7 +139,10 @@ create table accounts.linked_account (
   balance_last_updated_at timestamptz,
   first_seen_at timestamptz not null,
   removed_at timestamptz,
-  check (num_nonnulls(iso_code, unofficial_code) <= 1)
+  -- The person withdrew this account alone at the institution: a cached roster that still lists it does not bring it back.
+  revoked_at timestamptz,
+  check (num_nonnulls(iso_code, unofficial_code) <= 1),
+  check (revoked_at is null or removed_at is not null)
 );
 create unique index linked_account_plaid on accounts.linked_account (item_id, plaid_account_id);
 create index linked_account_by_user on accounts.linked_account (user_id, linked_account_id) where removed_at is null;
@@ -175,6 +178,34 @@ create unique index linked_transaction_plaid on accounts.linked_transaction (ite
 create index linked_transaction_by_account on accounts.linked_transaction (linked_account_id, date desc, linked_transaction_id desc)
   where removed_at is null;
 
+-- Pages of a run of transactions/sync until its last one is there: a run of any length takes little memory, and is applied by sets (§1.3
+-- rules 3 and 4). Unlogged: after a crash of the server the run begins again anyway.
+create unlogged table accounts.linked_transaction_staged (
+  item_id uuid not null,
+  lease_epoch bigint not null,
+  ordinal bigint not null,
+  change text not null check (change in ('PUT', 'REMOVED')),
+  plaid_transaction_id text collate "C" not null,
+  plaid_account_id text collate "C",
+  pending_plaid_transaction_id text collate "C",
+  amount numeric,
+  iso_code text,
+  unofficial_code text,
+  name text,
+  merchant_name text,
+  category_primary text,
+  category_detailed text,
+  is_pending boolean,
+  date date,
+  authorized_date date,
+  occurred_at timestamptz,
+  payment_channel text,
+  primary key (item_id, ordinal),
+  check (change = 'REMOVED' or (plaid_account_id is not null and amount is not null and name is not null and is_pending is not null
+    and date is not null))
+);
+create index linked_transaction_staged_id on accounts.linked_transaction_staged (item_id, plaid_transaction_id, ordinal desc);
+
 -- How each product of an item stands: one that fails disturbs no other.
 create table accounts.linked_product (
   item_id uuid not null references accounts.linked_item,
@@ -183,6 +214,8 @@ create table accounts.linked_product (
   reason text check (length(reason) <= 200),
   last_synced_at timestamptz,
   failures integer not null default 0,
+  -- The kind of job that said so: of two that feed one product, the success of one does not hide the failure of the other.
+  said_by text check (length(said_by) <= 100),
   primary key (item_id, product)
 );
 
@@ -198,7 +231,7 @@ create table accounts.linked_snapshot (
 -- What is to be done for an item, one row a kind: a storm of requests is one piece of work (requested > done).
 create table accounts.linked_job (
   item_id uuid not null references accounts.linked_item,
-  kind text not null check (kind in ('ITEM', 'ACCOUNTS', 'TRANSACTIONS', 'LIABILITIES', 'HOLDINGS', 'INVESTMENT_TRANSACTIONS', 'REMOVE')),
+  kind text not null check (kind in ('ITEM', 'ACCOUNTS', 'BALANCES', 'TRANSACTIONS', 'LIABILITIES', 'HOLDINGS', 'INVESTMENT_TRANSACTIONS', 'REMOVE')),
   requested bigint not null default 1,
   done bigint not null default 0,
   not_before timestamptz not null,
@@ -303,3 +336,4 @@ grant select (user_id, status) on accounts.app_user to florin_linked_worker;
 grant delete on accounts.linked_item_token, accounts.linked_account, accounts.linked_transaction, accounts.linked_product,
   accounts.linked_snapshot, accounts.linked_job, accounts.plaid_webhook, accounts.plaid_call, accounts.plaid_budget, accounts.link_attempt
   to florin_linked_worker;
+grant select, insert, delete on accounts.linked_transaction_staged to florin_linked_worker;

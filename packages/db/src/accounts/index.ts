@@ -1,6 +1,7 @@
 export * from "./account-closures.js";
 export * from "./accounts.js";
 export * from "./idempotency-keys.js";
+export * from "./linked-jobs.js";
 export * from "./login-attempts.js";
 export * from "./partners.js";
 export * from "./sessions.js";
