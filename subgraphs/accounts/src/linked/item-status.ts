@@ -38,7 +38,7 @@ export interface Ailment {
 export type ItemSignal =
   | { readonly kind: "CALL_FAILED"; readonly error: Ailment }
   /** A call that went to the institution's data: it is there. */
-  | { readonly kind: "CALL_SUCCEEDED" }
+  | { readonly kind: "CALL_SUCCEEDED"; readonly now: Instant }
   /** `/item/get`: the truth of now. `error` undefined: healthy. */
   | {
       readonly kind: "ITEM_READ";
@@ -58,7 +58,7 @@ export type ItemSignal =
   | { readonly kind: "REMOVED"; readonly reason: string };
 
 const MICROS_PER_DAY = 86_400_000_000n;
-/** Consents of the UK and the EU always have an end; from here on people are told. */
+/** Consents of the UK and the EU always have an end, and announced ones are nearer than this: from here on people are told. */
 const NOTICE_MICROS = 7n * MICROS_PER_DAY;
 /** Reported by one product's calls while `/item/get` sees nothing wrong: only a repair clears them. */
 const consentReasons: readonly string[] = ["ACCESS_NOT_GRANTED", "ADDITIONAL_CONSENT_REQUIRED"];
@@ -110,7 +110,7 @@ function react(was: ItemStanding, signal: Exclude<ItemSignal, { readonly kind: "
     case "ERROR_REPORTED":
       return ail(was, signal.error);
     case "CALL_SUCCEEDED":
-      return was.status === "INSTITUTION_DOWN" ? atWork(was) : was;
+      return was.status === "INSTITUTION_DOWN" ? atWork(was, signal.now) : was;
     case "ITEM_READ":
       return afterReading(was, signal);
     case "REPAIRED":
@@ -158,17 +158,14 @@ function afterReading(was: ItemStanding, read: Extract<ItemSignal, { readonly ki
   const expiresAt = read.consentExpiresAt ?? (isAhead(was.expiresAt, read.now) ? was.expiresAt : undefined);
   if (read.error !== undefined) return ail({ ...was, expiresAt }, read.error);
   if (was.status === "LOGIN_REQUIRED" && consentReasons.includes(was.reason ?? "")) return { ...was, expiresAt };
-  const isAnnounced = read.consentExpiresAt === undefined && expiresAt !== undefined;
-  const isNear = expiresAt !== undefined && expiresAt <= addMicros(read.now, NOTICE_MICROS);
-  if (!isAnnounced && !isNear) return { ...was, status: "HEALTHY", reason: undefined, expiresAt };
-  return { ...was, status: "EXPIRING", reason: endingReason(was), expiresAt };
+  return atWork({ ...was, expiresAt }, read.now);
 }
 
-/** Back at work after the institution was down. */
-function atWork(was: ItemStanding): ItemStanding {
-  return was.expiresAt === undefined
-    ? { ...was, status: "HEALTHY", reason: undefined }
-    : { ...was, status: "EXPIRING", reason: endingReason(was) };
+function atWork(was: ItemStanding, now: Instant): ItemStanding {
+  const isEnding = was.expiresAt !== undefined && was.expiresAt <= addMicros(now, NOTICE_MICROS);
+  return isEnding
+    ? { ...was, status: "EXPIRING", reason: endingReason(was) }
+    : { ...was, status: "HEALTHY", reason: undefined };
 }
 
 function endingReason(was: ItemStanding): string {
