@@ -1,49 +1,67 @@
-import { SNAPSHOT_EVENT, type SnapshotPage } from "@florin/linked-data";
-import { formatId, type Clock, type IdSource, type Instant, type NewEvent, type Uuid } from "@florin/kernel";
+import { REMOVAL_EVENT, SNAPSHOT_EVENT, type SnapshotPage } from "@florin/linked-data";
+import { formatId, type Clock, type IdSource, type NewEvent, type Uuid } from "@florin/kernel";
 
-/** What is told about linked items. Ids, states and codes in clear; what an institution said travels sealed and is for nobody to see. */
-export interface LinkedEventSource {
+/** What the area says of linked items in clear: ids, a status and a code. No balances, no names, no tokens. */
+interface EventSource {
   readonly clock: Clock;
   readonly ids: IdSource;
 }
 
+export const ITEM_UPDATED_EVENT = "linked_item.updated";
 const office = ["role:staff", "role:auditor"] as const;
 
-export interface LinkedItemState {
-  readonly itemId: Uuid;
-  readonly userId: Uuid;
-  readonly status: string;
-  readonly reason: string | null;
-}
-
-/** What people see of an item has changed: its state, a product's, its accounts, or what it holds. */
-export function linkedItemUpdated(source: LinkedEventSource, item: LinkedItemState, correlationId: string): NewEvent {
+/** Whatever people see of the item has changed: status, a product's status, accounts, balances, a sync that finished. */
+export function linkedItemUpdated(
+  source: EventSource,
+  item: {
+    readonly itemId: Uuid;
+    readonly userId: Uuid;
+    readonly status: string;
+    readonly reason: string | undefined;
+  },
+  correlationId: string,
+): NewEvent {
   const itemId = formatId("linkedItem", item.itemId);
   return {
     eventId: source.ids.next(),
+    key: itemId,
+    type: ITEM_UPDATED_EVENT,
     schemaVersion: 1,
     occurredAt: source.clock.now(),
-    type: "linked_item.updated",
-    key: itemId,
     correlationId,
     audience: [formatId("user", item.userId), ...office],
-    payload: { itemId, status: item.status, reason: item.reason },
+    payload: { itemId, status: item.status, reason: item.reason ?? null },
   };
 }
 
-/** A page of a snapshot, for portfolio alone: no audience. */
-export function snapshotPageEvent(
-  source: LinkedEventSource,
-  page: SnapshotPage,
-  occurredAt: Instant,
+/** Everything that was kept of the item goes (packages/linked-data). */
+export function linkedItemRemoved(
+  source: EventSource,
+  item: { readonly itemId: Uuid; readonly userId: Uuid },
   correlationId: string,
 ): NewEvent {
+  const itemId = formatId("linkedItem", item.itemId);
+  const userId = formatId("user", item.userId);
   return {
     eventId: source.ids.next(),
+    key: itemId,
+    type: REMOVAL_EVENT,
     schemaVersion: 1,
-    occurredAt,
-    type: SNAPSHOT_EVENT,
+    occurredAt: source.clock.now(),
+    correlationId,
+    audience: [userId, ...office],
+    payload: { itemId, userId },
+  };
+}
+
+/** A page of a snapshot, sealed: for portfolio alone, so it has no audience. */
+export function snapshotPageReady(source: EventSource, page: SnapshotPage, correlationId: string): NewEvent {
+  return {
+    eventId: source.ids.next(),
     key: page.itemId,
+    type: SNAPSHOT_EVENT,
+    schemaVersion: 1,
+    occurredAt: source.clock.now(),
     correlationId,
     audience: [],
     payload: { ...page },
