@@ -6,22 +6,13 @@
  * one learns of the next by its `kid`. Every attempt at delivery is signed anew, because a receiver refuses an `iat` older than
  * five minutes and a retry may come hours later. What an attacker would send is made in webhook-attacks.ts.
  */
-import { createECDH, createHash, createHmac, createPrivateKey, generateKeyPairSync, randomUUID, sign } from "node:crypto";
-import type { KeyObject } from "node:crypto";
 import type { JWKPublicKey } from "plaid";
 import { forge, type AttackName, type SignedWebhook } from "./webhook-attacks.js";
+import { freshKey, seededKey, signedJwt, webhookClaims, type SigningKey } from "./webhook-keys.js";
 
 /** Where the signer takes the time from: the simulator's clock. */
 export interface SigningClock {
   now(): Date;
-}
-
-/** A key that signs or signed webhooks. */
-export interface SigningKey {
-  readonly kid: string;
-  readonly privateKey: KeyObject;
-  /** The public half in Plaid's shape; `created_at` and `expired_at` in seconds since 1970. */
-  readonly jwk: JWKPublicKey;
 }
 
 /** How many keys that no longer sign are kept; the oldest are forgotten first and are unknown from then on. */
@@ -47,7 +38,7 @@ export class WebhookSigner {
 
   /** The value of `Plaid-Verification` for this body, by the key that signs now. */
   sign(rawBody: string): string {
-    return signedJwt({ key: this.#current, rawBody, issuedAt: this.#nowSeconds() });
+    return signedJwt(this.#current, webhookClaims(rawBody, this.#nowSeconds()));
   }
 
   /** The key that signs now. */
@@ -107,32 +98,12 @@ export class WebhookSigner {
   }
 
   #newKey(purpose: string): SigningKey {
-    const privateKey =
-      this.#seed === undefined
-        ? generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey
-        : derivedKey(this.#seed, `${purpose}/${this.#made}`);
-    const kid = this.#seed === undefined ? randomUUID() : derivedUuid(this.#seed, `${purpose}/${this.#made}`);
-    this.#made += 1;
-    const { x = "", y = "" } = privateKey.export({ format: "jwk" });
-    const jwk = { alg: "ES256", crv: "P-256", kid, kty: "EC", use: "sig", x, y };
-    return { kid, privateKey, jwk: { ...jwk, created_at: this.#nowSeconds(), expired_at: null } };
+    const createdAt = this.#nowSeconds();
+    if (this.#seed === undefined) return freshKey(createdAt);
+    return seededKey(this.#seed, `${purpose}/${this.#made++}`, createdAt);
   }
 
   #nowSeconds(): number {
     return Math.floor(this.#clock.now().getTime() / 1000);
   }
-}
-
-/** A JWT over the body by a key of ours. `kid` and `dsaEncoding` differ from the right ones in attacks alone. */
-export function signedJwt(of: {
-  readonly key: SigningKey;
-  readonly rawBody: string;
-  readonly issuedAt: number;
-  readonly kid?: string;
-  readonly dsaEncoding?: "ieee-p1363" | "der";
-}): string {
-  const { key, rawBody, issuedAt, kid = key.kid, dsaEncoding = "ieee-p1363" } = of;
-  const signed = `${jwtPart({ alg: "ES256", kid, typ: "JWT" })}.${jwtPart(bodyClaims(rawBody, issuedAt))}`;
-  const signature = sign("sha256", Buffer.from(signed), { key: key.privateKey, dsaEncoding });
-  return `${signed}.${signature.toString("base64url")}`;
 }
