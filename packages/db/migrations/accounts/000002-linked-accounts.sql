@@ -24,6 +24,9 @@ create table accounts.linked_item (
   transactions_cursor text check (length(transactions_cursor) between 1 and 256),
   -- Grows with each run that was committed: the compare-and-swap of rule 4.
   cursor_version bigint not null default 0,
+  -- What was chosen in Link, as digests of name, mask, type and subtype: tells a second link of the same login until the accounts are
+  -- read (linked-accounts.md §1.8).
+  chosen_accounts text[] not null default '{}',
   -- The history of investment transactions was read whole.
   has_investment_history boolean not null default false,
   last_webhook_at timestamptz,
@@ -109,10 +112,15 @@ create table accounts.link_attempt (
   result_item_id uuid references accounts.linked_item,
   error_code text,
   created_at timestamptz not null,
-  finished_at timestamptz
+  -- Until then somebody is asking Plaid for it (CREATING, EXCHANGING); after it, that one has died.
+  claimed_until timestamptz,
+  -- When the session's results are to be looked for, if no webhook brings them.
+  next_poll_at timestamptz,
+  finished_at timestamptz,
+  check ((finished_at is null) = (status in ('CREATING', 'OPEN', 'EXCHANGING')))
 );
 create index link_attempt_by_user on accounts.link_attempt (user_id, created_at);
-create index link_attempt_open on accounts.link_attempt (expires_at) where finished_at is null;
+create index link_attempt_open on accounts.link_attempt (next_poll_at) where finished_at is null;
 
 create table accounts.linked_account (
   linked_account_id uuid primary key,
@@ -318,6 +326,7 @@ grant select on accounts.linked_item, accounts.linked_item_history, accounts.lin
 grant insert on accounts.linked_item_removal, accounts.linked_item_history to florin_accounts;
 grant update (requested, not_before, requested_at, correlation_id) on accounts.linked_job to florin_accounts;
 grant update (used) on accounts.plaid_budget to florin_accounts;
+grant update (status, error_code, finished_at) on accounts.link_attempt to florin_accounts;
 grant update (status, status_reason, status_since, removed_at, last_webhook_at, next_poll_at) on accounts.linked_item to florin_accounts;
 grant update (user_category, user_note, changed_at) on accounts.linked_transaction to florin_accounts;
 grant select, insert on accounts.plaid_webhook to florin_accounts;

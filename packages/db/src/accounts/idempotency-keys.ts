@@ -1,7 +1,17 @@
 import { formatInstant, type Instant, type Uuid } from "@florin/kernel";
 import type { Sql, Transaction } from "../connect-database.js";
 
-export type KeyedOperation = "register" | "openAccount" | "closeAccount";
+export type KeyedOperation =
+  | "register"
+  | "openAccount"
+  | "closeAccount"
+  | "createLinkToken"
+  | "exchangePublicToken"
+  | "refreshLinkedItem"
+  | "removeLinkedItem"
+  | "deleteVirtualAccount"
+  | "editLinkedTransaction"
+  | "refreshLinkedBalances";
 
 export interface IdempotencyKey {
   /** The scope: who asks; for `register`, who wants to be. */
