@@ -23,7 +23,8 @@ import { accountFilter, type AccountField } from "./live-events.js";
 import { LiveExecutor, type ExecutorOptions, type LiveCaller, type LiveSnapshot } from "./live-execution.js";
 import { canonicalVariables, readAccountIds, readOperation, type ReadOperation } from "./live-operation.js";
 import { LiveSockets, type SocketContext, type SocketLimits } from "./live-sockets.js";
-import { OperationFollower } from "./operation-follower.js";
+import { linkedItemSubject, operationSubject, type Onlooker } from "./followed-subjects.js";
+import { StateFollower, type Sight, type Subject } from "./state-follower.js";
 import { assertAccountsVisible } from "./visible-objects.js";
 
 export interface LiveLimits extends SocketLimits {
@@ -199,7 +200,15 @@ class LiveQueryService {
 
   async #open(request: Request): Promise<EmissionQueue> {
     const { field } = request.operation;
-    if (field === "operationUpdated") return this.#openOperation(request);
+    if (field === "operationUpdated") {
+      const id = String(request.operation.args["id"]);
+      return this.#openStates(request, "ledger", (onlooker) => operationSubject(onlooker, id));
+    }
+    if (field === "linkedItemUpdated") {
+      const id = request.operation.args["virtualAccountId"];
+      const virtualAccountId = typeof id === "string" ? id : undefined;
+      return this.#openStates(request, "accounts", (onlooker) => linkedItemSubject(onlooker, virtualAccountId));
+    }
     if (field === "balanceChanged" || field === "transactionPosted") return this.#openAccounts(request, field);
     throw new LiveQueryError("BAD_USER_INPUT", `${field} is not served over this socket.`);
   }
@@ -226,26 +235,26 @@ class LiveQueryService {
     return queue;
   }
 
-  async #openOperation(request: Request): Promise<EmissionQueue> {
-    const { operation, caller } = request;
-    const { bus, streams } = this.#options;
-    const id = String(operation.args["id"]);
-    const shared = { bus, stream: streams.ledger, executor: this.#executor, bufferLimit: this.#limits.feedLimit };
-    const follower = new OperationFollower({ ...shared, id, operation, caller });
+  async #openStates(request: Request, area: Area, watch: (onlooker: Onlooker) => Subject): Promise<EmissionQueue> {
+    const { operation, caller, viewer } = request;
+    const executor = this.#executor;
+    const subject = watch({ executor, snapshot: operation.snapshot, caller, viewer });
+    const shared = { bus: this.#options.bus, executor, bufferLimit: this.#limits.feedLimit };
+    const follower = new StateFollower({ ...shared, subject, stream: this.#options.streams[area], operation, caller });
     this.#feeds++;
     const stop = (): void => {
       follower.stop();
       this.#feeds--;
     };
-    let status: string;
+    let present: readonly Sight[];
     try {
-      status = await follower.open();
+      present = await follower.open();
     } catch (error) {
       stop();
       throw error;
     }
-    const queue = this.#createQueue(request, false, undefined, stop);
-    void follower.follow(status, queue);
+    const queue = this.#createQueue(request, subject.conflates, undefined, stop);
+    void follower.follow(present, queue);
     return queue;
   }
 

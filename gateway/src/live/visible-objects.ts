@@ -10,6 +10,8 @@ const accountText = "query LiveAccount($id: ID!) { account(id: $id) { id } }";
 const accountDocument = parse(accountText);
 const operationText = "query LiveOperation($id: ID!) { operation(id: $id) { id status } }";
 const operationDocument = parse(operationText);
+const itemsText = "query LiveLinkedItems($id: ID) { virtualAccount(id: $id) { id items { id } } }";
+const itemsDocument = parse(itemsText);
 
 const AT_ONCE = 10;
 
@@ -43,7 +45,29 @@ export async function readOperationStatus(
   return String(found["status"]);
 }
 
-function readObject(result: FormattedExecutionResult, field: "account" | "operation"): Record<string, unknown> {
+/**
+ * The items of a virtual account, in its order; the viewer's own when no id is given, and then none for somebody who has linked
+ * nothing. Throws NOT_FOUND when the virtual account is not there for this viewer.
+ */
+export async function readLinkedItemIds(
+  executor: LiveExecutor,
+  snapshot: LiveSnapshot,
+  caller: LiveCaller,
+  virtualAccountId: string | undefined,
+): Promise<readonly string[]> {
+  const operation = { snapshot, document: itemsDocument, text: itemsText, operationName: "LiveLinkedItems" };
+  const variables = virtualAccountId === undefined ? {} : { id: virtualAccountId };
+  const result = await executor.run({ ...operation, variables }, caller, {});
+  const isEmpty = result.errors === undefined && result.data?.["virtualAccount"] === null;
+  if (virtualAccountId === undefined && isEmpty) return [];
+  const { items } = readObject(result, "virtualAccount");
+  if (!Array.isArray(items)) throw unavailable();
+  return items.map((item: { readonly id: string }) => item.id);
+}
+
+const nouns = { account: "account", operation: "operation", virtualAccount: "virtual account" } as const;
+
+function readObject(result: FormattedExecutionResult, field: keyof typeof nouns): Record<string, unknown> {
   const found = result.data?.[field];
   if (found !== null && found !== undefined && typeof found === "object") return { ...found };
   const codes = (result.errors ?? []).map((error) => error.extensions?.["code"]);
@@ -52,5 +76,5 @@ function readObject(result: FormattedExecutionResult, field: "account" | "operat
     ["UNAUTHENTICATED", "FORBIDDEN"].includes(String(extensions?.["code"])),
   );
   if (refused !== undefined) throw new LiveQueryError(String(refused.extensions?.["code"]), refused.message);
-  throw new LiveQueryError("NOT_FOUND", `No ${field} with this id that you may see. Check the id.`);
+  throw new LiveQueryError("NOT_FOUND", `No ${nouns[field]} with this id that you may see. Check the id.`);
 }

@@ -1,8 +1,8 @@
 import { EventFeed } from "../../src/live/event-feed.js";
-import { MemoryStream, tapsOf } from "./memory-stream.js";
+import { createStreams, MemoryStream, tapsOf } from "./memory-stream.js";
 
 function openFeed(stream: MemoryStream, bufferLimit = 4) {
-  const bus = tapsOf({ ledger: stream, accounts: new MemoryStream("accounts") });
+  const bus = tapsOf({ ...createStreams(), ledger: stream });
   return new EventFeed({ bus, stream, bufferLimit, wants: ({ type }) => type === "wanted" });
 }
 

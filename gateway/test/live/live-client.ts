@@ -6,7 +6,7 @@ import { WebSocket } from "ws";
 import { createSealer, type Viewer } from "@florin/auth";
 import { instantFromMillis } from "@florin/kernel";
 import { createLiveQueries, type LiveLimits, type LiveQueries } from "../../src/live/index.js";
-import { accountId, MemoryStream, tapsOf } from "./memory-stream.js";
+import { accountId, createStreams, tapsOf, type MemoryStream } from "./memory-stream.js";
 import { createSmallGraph, type SmallWorld } from "./small-graph.js";
 
 /** The gateway's live queries over the small graph, on a port of their own, with two areas to publish in. */
@@ -36,10 +36,7 @@ async function verifyViewer(token: string): Promise<Viewer> {
   return { principal, roles, scopes: [], sessionId: session, expiresAt };
 }
 
-export async function startLive(
-  limits: Partial<LiveLimits> = {},
-  streams = { ledger: new MemoryStream("ledger"), accounts: new MemoryStream("accounts") },
-): Promise<LiveWorld> {
+export async function startLive(limits: Partial<LiveLimits> = {}, streams = createStreams()): Promise<LiveWorld> {
   const world: SmallWorld = {
     owners: new Map([
       ["usr_ada", new Set([accountId(1), accountId(2)])],
@@ -47,6 +44,7 @@ export async function startLive(
       ["usr_staff", new Set([accountId(1), accountId(2), accountId(3)])],
     ]),
     operations: new Map(),
+    items: new Map(),
     fetches: { accounts: 0, ledger: 0 },
     gate: Promise.resolve(),
     isLedgerDown: false,

@@ -54,7 +54,17 @@ export class MemoryStream implements EventStream {
   }
 }
 
-export function tapsOf(streams: Readonly<Record<Area, MemoryStream>>): Pick<Bus, "tap"> {
+export type MemoryStreams = Readonly<Record<Area, MemoryStream>>;
+
+export function createStreams(): MemoryStreams {
+  return {
+    accounts: new MemoryStream("accounts"),
+    ledger: new MemoryStream("ledger"),
+    portfolio: new MemoryStream("portfolio"),
+  };
+}
+
+export function tapsOf(streams: MemoryStreams): Pick<Bus, "tap"> {
   return {
     tap(stream, listener) {
       const { taps } = streams[stream];
@@ -66,6 +76,10 @@ export function tapsOf(streams: Readonly<Record<Area, MemoryStream>>): Pick<Bus,
 
 export function accountId(number: number): string {
   return formatId("account", uuidV7(number, new Uint8Array(10)));
+}
+
+export function itemId(number: number): string {
+  return formatId("linkedItem", uuidV7(number, new Uint8Array(10)));
 }
 
 export function operationId(number: number): string {

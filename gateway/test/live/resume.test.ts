@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { follow, startLive, until, type Followed, type LiveWorld } from "./live-client.js";
-import { accountId, MemoryStream } from "./memory-stream.js";
+import { accountId, createStreams, MemoryStream } from "./memory-stream.js";
 
 const posted = `subscription Posted($ids: [ID!], $after: Cursor) {
   transactionPosted(accountIds: $ids, after: $after) { cursor transaction { id amount { amount currency } } }
@@ -144,7 +144,7 @@ describe("a subscriber that comes back with its cursor", () => {
     await until("a cursor", () => first.data.length === 1);
     const { ledger, accounts } = live;
     await live.stop();
-    live = await startLive({}, { ledger, accounts });
+    live = await startLive({}, { ...createStreams(), ledger, accounts });
     live.post(ids[0]!, 2, audience);
     const second = await open(lastCursor(first));
     await until("the second", () => second.data.length === 1);

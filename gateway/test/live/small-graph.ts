@@ -4,6 +4,7 @@ import type { ServiceMap } from "@apollo/gateway";
 import { ROUTER_SUPPORTED_SUPERGRAPH_FEATURES, Supergraph } from "@apollo/federation-internals";
 import { QueryPlanner } from "@apollo/query-planner";
 import { buildSubgraphSchema } from "@apollo/subgraph";
+import { composeServices } from "@apollo/composition";
 import { execute, GraphQLError, parse, type GraphQLSchema } from "graphql";
 import type { LiveSnapshot } from "../../src/live/live-execution.js";
 
@@ -18,6 +19,8 @@ export interface SmallWorld {
   /** principal -> the accounts it may see */
   readonly owners: Map<string, ReadonlySet<string>>;
   readonly operations: Map<string, { owner: string; status: string }>;
+  /** Logins at institutions, by id. */
+  readonly items: Map<string, { owner: string; status: string; isHidden?: boolean }>;
   readonly fetches: { accounts: number; ledger: number };
   /** Held fetches of the ledger wait for this. */
   gate: Promise<void>;
@@ -34,9 +37,26 @@ function principalOf(context: unknown): string {
 
 const read = (path: string): string => readFileSync(fileURLToPath(new URL(path, import.meta.url)), "utf8");
 
-/** The checked-in supergraph over two subgraphs in this process that answer from `world`. */
+const texts: Readonly<Record<string, string>> = {
+  accounts: read("../../../schema/contract/accounts.graphql"),
+  ledger: read("../../../schema/contract/ledger.graphql"),
+  events: read("../../schema.graphql"),
+};
+
+/** What the contract says of two areas and the gateway's own part, composed once. */
+const supergraphSdl = composed();
+
+function composed(): string {
+  const { supergraphSdl, errors = [] } = composeServices(
+    Object.entries(texts).map(([name, text]) => ({ name, url: `florin://${name}`, typeDefs: parse(text) })),
+  );
+  if (supergraphSdl === undefined) throw new Error(errors.map(({ message }) => message).join("\n"));
+  return supergraphSdl;
+}
+
+/** Two subgraphs in this process that answer from `world`. */
 export function createSmallGraph(world: SmallWorld): LiveSnapshot {
-  const supergraph = Supergraph.build(read("../../supergraph.graphql"), {
+  const supergraph = Supergraph.build(supergraphSdl, {
     supportedFeatures: ROUTER_SUPPORTED_SUPERGRAPH_FEATURES,
     validateSupergraph: false,
   });
@@ -64,7 +84,7 @@ export function createSmallGraph(world: SmallWorld): LiveSnapshot {
 }
 
 function subgraph(name: string, resolvers: Resolvers): GraphQLSchema {
-  return buildSubgraphSchema({ typeDefs: parse(read(`../../../subgraphs/${name}/schema.graphql`)), resolvers });
+  return buildSubgraphSchema({ typeDefs: parse(texts[name] ?? ""), resolvers });
 }
 
 function answering(schema: GraphQLSchema, before: () => void | Promise<void>): ServiceMap[string] {
@@ -96,10 +116,24 @@ function notFound(): never {
 }
 
 function accountsResolvers(world: SmallWorld): Resolvers {
+  const itemsOf = (owner: string) =>
+    [...world.items].filter(([, item]) => item.owner === owner && item.isHidden !== true).map(([id]) => ({ id }));
+  const mayRead = (owner: string, context: unknown): boolean =>
+    principalOf(context) === owner || principalOf(context) === "usr_staff";
   return {
     Query: {
+      virtualAccount: (_: unknown, { id }: { id?: string | null }, context: unknown) => {
+        const owner = id?.replace("vac_", "usr_") ?? principalOf(context);
+        return mayRead(owner, context) ? { id: owner.replace("usr_", "vac_"), items: itemsOf(owner) } : notFound();
+      },
       account: (_: unknown, { id }: { id: string }, context: unknown) =>
         seesAccount(world, context, id) ? { id } : notFound(),
+    },
+    LinkedItem: {
+      __resolveReference({ id }: { id: string }, context: unknown) {
+        const item = world.items.get(id);
+        return item !== undefined && mayRead(item.owner, context) ? { id, status: item.status } : notFound();
+      },
     },
     Account: {
       __resolveReference: ({ id }: { id: string }) => ({ id }),
