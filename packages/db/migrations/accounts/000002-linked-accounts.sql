@@ -194,6 +194,8 @@ create unlogged table accounts.linked_transaction_staged (
   ordinal bigint not null,
   change text not null check (change in ('PUT', 'REMOVED')),
   plaid_transaction_id text collate "C" not null,
+  -- Its id here, should it be a new one.
+  linked_transaction_id uuid,
   plaid_account_id text collate "C",
   pending_plaid_transaction_id text collate "C",
   amount numeric,
@@ -209,8 +211,8 @@ create unlogged table accounts.linked_transaction_staged (
   occurred_at timestamptz,
   payment_channel text,
   primary key (item_id, ordinal),
-  check (change = 'REMOVED' or (plaid_account_id is not null and amount is not null and name is not null and is_pending is not null
-    and date is not null))
+  check (change = 'REMOVED' or (linked_transaction_id is not null and plaid_account_id is not null and amount is not null
+    and name is not null and is_pending is not null and date is not null))
 );
 create index linked_transaction_staged_id on accounts.linked_transaction_staged (item_id, plaid_transaction_id, ordinal desc);
 
