@@ -8,7 +8,7 @@ import { connectDatabase, type Database, type Transaction } from "./connect-data
 /** From src and from dist alike: both are one level below the package. */
 const MIGRATIONS = fileURLToPath(new URL("../migrations", import.meta.url));
 /** Later ones use what earlier ones made. */
-const AREAS = ["platform", "accounts", "ledger"] as const;
+const AREAS = ["platform", "accounts", "ledger", "portfolio"] as const;
 const FILE_NAME = /^\d{6}-[a-z0-9-]+\.sql$/;
 /** A migration may rewrite a table; nothing else is allowed to take so long. */
 const DEADLINE_MS = 10 * 60_000;

@@ -4,6 +4,7 @@ import { eventRules } from "./event-rules.js";
 import { holdRules } from "./hold-rules.js";
 import { WHOLE, type Invariant, type InvariantId, type InvariantScope } from "./invariant.js";
 import { moneyRules } from "./money-rules.js";
+import { portfolioRules } from "./portfolio-rules.js";
 import { projectionRules } from "./projection-rules.js";
 import { sessionRules } from "./session-rules.js";
 
@@ -18,6 +19,7 @@ export const invariants: readonly Invariant[] = [
   ...moneyRules,
   ...holdRules,
   ...projectionRules,
+  ...portfolioRules,
   ...eventRules,
   ...sessionRules,
 ];

@@ -21,6 +21,14 @@ const expectedGroups: readonly {
     consumer: "accounts",
     types: ["account.opened", "account.rejected", "account.closed", "account.close_rejected"],
   },
+  {
+    stream: "accounts",
+    area: "portfolio",
+    consumer: "portfolio.linked",
+    types: ["account.open", "linked_item.snapshot", "linked_item.removed"],
+  },
+  // It also hears account.posted, which the number of the posting makes idempotent: portfolioRules look after those.
+  { stream: "ledger", area: "portfolio", consumer: "portfolio.balances", types: ["account.opened", "account.closed"] },
 ];
 
 const list = (texts: readonly string[]): string => texts.map((text) => `'${text}'`).join(", ");
@@ -29,6 +37,7 @@ const list = (texts: readonly string[]): string => texts.map((text) => `'${text}
 const lastNumbered: Readonly<Record<Area, string>> = {
   accounts: "select numbered from accounts.outbox_head",
   ledger: "select outbox_position from ledger.head",
+  portfolio: "select numbered from portfolio.outbox_head",
 };
 
 /** How many events each batch tells by its own rows (ledger/posted-events.ts), and up to which position. */
@@ -37,10 +46,13 @@ const toldByRows = (after: string) => `
   from ledger.posting_instruction_batch k join ledger.posting p on p.book_id = k.book_id and p.seq = k.seq
   where k.outbox_position > (${after}) group by k.book_id, k.seq, k.outbox_position`;
 
+const takenByRelay = (area: Area) => (after: string) => `
+    select coalesce(max(position), ${after}) as last, count(*) as n from ${area}.outbox where position > ${after}`;
+
 /** Positions after one that are taken: the last and how many. */
 const taken: Readonly<Record<Area, (after: string) => string>> = {
-  accounts: (after) => `
-    select coalesce(max(position), ${after}) as last, count(*) as n from accounts.outbox where position > ${after}`,
+  accounts: takenByRelay("accounts"),
+  portfolio: takenByRelay("portfolio"),
   ledger: (after) => `
     select coalesce(max(last), ${after}) as last, sum(n) as n from (
       select max(position) as last, count(*) as n from ledger.outbox where position > ${after}
@@ -154,7 +166,10 @@ function deliveryRules({ stream, area, consumer, types }: (typeof expectedGroups
       sql: () => `
         select i.event_id::text as who, concat(i.consumer, ' applied it at ', i.position, ', published at ', o.position) as what
         from ${area}.inbox i left join ${stream}.outbox o using (event_id)
-        where i.consumer = '${consumer}' and i.stream = '${stream}' and o.position is distinct from i.position`,
+        where i.consumer = '${consumer}' and i.stream = '${stream}' and o.position is distinct from i.position
+          and not exists (
+            select from ${area}.dead_letter d
+            where d.consumer = i.consumer and d.event_id = i.event_id and d.type = 'account.posted')`,
     },
     {
       id: "I9",
@@ -339,7 +354,7 @@ const accountsEventRules: readonly Invariant[] = [
   },
 ];
 
-const areas: readonly Area[] = ["accounts", "ledger"];
+const areas: readonly Area[] = ["accounts", "ledger", "portfolio"];
 
 export const eventRules: readonly Invariant[] = [
   ...areas.flatMap(outboxRules),

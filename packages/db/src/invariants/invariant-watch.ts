@@ -60,7 +60,7 @@ async function readHead(tx: Transaction, area: Area): Promise<InvariantScope> {
   const [head] =
     area === "ledger"
       ? await tx<InvariantScope[]>`select seq, outbox_position as position from ledger.head where book_id = 1`
-      : await tx<InvariantScope[]>`select 0::bigint as seq, numbered as position from accounts.outbox_head`;
+      : await tx<InvariantScope[]>`select 0::bigint as seq, numbered as position from ${tx(`${area}.outbox_head`)}`;
   if (head === undefined) throw new Error(`${area} has no head row. Run the migrations.`);
   return head;
 }
