@@ -51,6 +51,21 @@ export const linkedFaultPoints = [
   "accounts.sync.after-commit",
   "accounts.webhook.before-commit",
   "accounts.webhook.after-commit",
+  // from a wish to link to an item with its token
+  "accounts.link.before-create",
+  "accounts.link.after-create",
+  "accounts.link.before-exchange",
+  "accounts.link.after-exchange",
+  "accounts.link.before-store",
+  "accounts.link.after-store",
+  // a new token for an old one
+  "accounts.rotate.before-call",
+  "accounts.rotate.after-call",
+  // tombstone, institution, purge
+  "accounts.remove.before-call",
+  "accounts.remove.after-call",
+  "accounts.remove.before-purge",
+  "accounts.remove.after-purge",
 ] as const;
 export type FaultPoint = (typeof faultPoints)[number] | (typeof linkedFaultPoints)[number];
 

@@ -7,6 +7,7 @@ export * from "./linked-item-sync.js";
 export * from "./linked-items.js";
 export * from "./linked-jobs.js";
 export * from "./linked-removals.js";
+export * from "./linked-replacements.js";
 export * from "./linked-roster.js";
 export * from "./linked-tokens.js";
 export * from "./linked-transaction-run.js";

@@ -100,6 +100,11 @@ export async function markItemRemoved(tx: Transaction, itemId: Uuid, reason: str
   return rows.count === 1;
 }
 
+/** Until the transaction ends, nobody else decides about this person's links: whether one is the same login as another. */
+export async function lockLinksOf(tx: Transaction, userId: Uuid): Promise<void> {
+  await tx`select pg_advisory_xact_lock(hashtextextended(${`florin linked items of ${userId}`}, 0))`;
+}
+
 /** What an item was told apart by when it was linked, and what is known of its accounts since. */
 export interface ItemLikeness {
   readonly itemId: Uuid;

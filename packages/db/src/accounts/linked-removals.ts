@@ -88,6 +88,7 @@ export async function purgeItem(tx: Transaction, itemId: Uuid, at: Instant): Pro
 async function deleteRows(tx: Transaction, itemId: Uuid): Promise<Record<string, number>> {
   const transactions = await tx`delete from accounts.linked_transaction where item_id = ${itemId}`;
   const accounts = await tx`delete from accounts.linked_account where item_id = ${itemId}`;
+  const staged = await tx`delete from accounts.linked_transaction_staged where item_id = ${itemId}`;
   const products = await tx`delete from accounts.linked_product where item_id = ${itemId}`;
   const snapshots = await tx`delete from accounts.linked_snapshot where item_id = ${itemId}`;
   const jobs = await tx`delete from accounts.linked_job where item_id = ${itemId} and kind <> 'REMOVE'`;
@@ -95,6 +96,7 @@ async function deleteRows(tx: Transaction, itemId: Uuid): Promise<Record<string,
   return {
     linkedTransaction: transactions.count,
     linkedAccount: accounts.count,
+    linkedTransactionStaged: staged.count,
     linkedProduct: products.count,
     linkedSnapshot: snapshots.count,
     linkedJob: jobs.count,
