@@ -28,6 +28,8 @@ const officeReadsOthers: readonly Grant[] = office.map((grant) => ({ ...grant, i
 
 export const actionTable = {
   "account:read": [{ owner: true }, ...officeReadsOthers],
+  /** What a person owns and owes at other institutions. */
+  "portfolio:read": [{ owner: true }, ...officeReadsOthers],
   "account:open": people,
   "account:close": [{ owner: true }],
   "cash:deposit": [{ scope: "cash:in" }, { owner: true, demo: true }],

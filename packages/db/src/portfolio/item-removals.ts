@@ -17,9 +17,11 @@ const TABLES = [
   "applied_snapshot",
 ] as const;
 
-export async function isItemRemoved(tx: Transaction, itemId: Uuid): Promise<boolean> {
+/** Whoever holds it is alone with the item, until the transaction ends. */
+export async function lockItem(tx: Transaction, itemId: Uuid): Promise<{ readonly isRemoved: boolean }> {
+  await tx`select pg_advisory_xact_lock(hashtextextended(${`portfolio.item.${itemId}`}, 0))`;
   const [row] = await tx`select from portfolio.item_removal where item_id = ${itemId}`;
-  return row !== undefined;
+  return { isRemoved: row !== undefined };
 }
 
 /** Rows by table before anything was deleted, written down first: without it history refuses to be deleted. */

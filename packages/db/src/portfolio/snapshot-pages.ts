@@ -20,15 +20,14 @@ export interface NewSnapshotPage {
   readonly receivedAt: Instant;
 }
 
-/** The version that was applied last, 0 when none was. Whoever holds the lock is alone with this product of this item. */
-export async function lockProduct(tx: Transaction, itemId: Uuid, product: string): Promise<bigint> {
+/** The version that was applied last, 0 when none was. The item must be locked. */
+export async function ensureProduct(tx: Transaction, itemId: Uuid, product: string): Promise<bigint> {
   await tx`
     insert into portfolio.applied_snapshot (item_id, product) values (${itemId}, ${product})
     on conflict (item_id, product) do nothing`;
   const [row] = await tx<{ version: bigint }[]>`
-    select version from portfolio.applied_snapshot where item_id = ${itemId} and product = ${product} for update`;
-  if (row === undefined) throw new Error(`${product} of item ${itemId} has left its table while it was locked`);
-  return row.version;
+    select version from portfolio.applied_snapshot where item_id = ${itemId} and product = ${product}`;
+  return row?.version ?? 0n;
 }
 
 /** A page that is there already stays as it is. */
