@@ -145,6 +145,9 @@ function openedFacts(draft: CommitDraft, command: OpenAccountCommand): Facts {
   return {
     ...productFacts(draft.catalogue.getEntry(account.product)),
     currency: account.denomination,
+    // Whoever shows what a person owns and owes must know which way the balance counts, and whether it is all there is.
+    tside: account.tside,
+    addresses: { ...account.product.addresses },
     parameters: account.parameters,
     openedAt: formatInstant(account.openedAt),
   };

@@ -1,0 +1,15 @@
+import { formatId } from "@florin/kernel";
+import type { PortfolioContext } from "../context.js";
+
+type HoldingRow = Awaited<ReturnType<PortfolioContext["readers"]["listHoldings"]>>[number];
+
+export function toHoldingSource(row: HoldingRow) {
+  return {
+    ...row,
+    account: { id: formatId("linkedAccount", row.linkedAccountId) },
+    security: { id: formatId("security", row.securityId) },
+    institutionPriceDatetime: row.institutionPriceAt,
+    currency: { isoCode: row.isoCode, unofficialCode: row.unofficialCode },
+    taxLots: row.taxLots?.map((lot) => ({ ...lot, originalPurchaseDatetime: lot.purchasedAt })) ?? null,
+  };
+}
