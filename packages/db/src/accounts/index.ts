@@ -6,6 +6,7 @@ export * from "./linked-accounts-read.js";
 export * from "./linked-item-sync.js";
 export * from "./linked-items.js";
 export * from "./linked-jobs.js";
+export * from "./linked-polls.js";
 export * from "./linked-removals.js";
 export * from "./linked-replacements.js";
 export * from "./linked-roster.js";

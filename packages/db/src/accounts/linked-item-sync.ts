@@ -1,5 +1,6 @@
 import { formatInstant, type Instant, type Uuid } from "@florin/kernel";
 import type { Sql, Transaction } from "../connect-database.js";
+import type { StoredItemStatus } from "./linked-items.js";
 import type { ItemLease } from "./linked-jobs.js";
 
 /** An item as the worker needs it. */
@@ -8,7 +9,7 @@ export interface SyncedItem {
   readonly userId: Uuid;
   readonly institutionId: string | null;
   readonly institutionName: string | null;
-  readonly status: string;
+  readonly status: StoredItemStatus;
   readonly statusReason: string | null;
   readonly expiresAt: Instant | null;
   readonly hasNewAccounts: boolean;
@@ -49,7 +50,7 @@ export async function lockLeasedItem(tx: Transaction, lease: ItemLease): Promise
 }
 
 export interface ItemStandingChange {
-  readonly status: string;
+  readonly status: StoredItemStatus;
   readonly reason: string | undefined;
   readonly expiresAt: Instant | undefined;
   readonly hasNewAccounts: boolean;

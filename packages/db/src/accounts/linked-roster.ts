@@ -129,3 +129,34 @@ export async function findRealtimeBalanceTime(sql: Sql | Transaction, itemId: Uu
     where item_id = ${itemId} and balance_source = 'REALTIME' and removed_at is null`;
   return row?.at ?? undefined;
 }
+
+/** An account that is there, as it is kept: for handing it over. */
+export interface RosterAccount {
+  readonly linkedAccountId: Uuid;
+  readonly plaidAccountId: string;
+  readonly persistentAccountId: string | null;
+  readonly name: string;
+  readonly officialName: string | null;
+  readonly mask: string | null;
+  readonly type: string;
+  readonly subtype: string | null;
+  readonly holderCategory: string | null;
+  readonly apy: string | null;
+  readonly available: string | null;
+  readonly current: string | null;
+  readonly limit: string | null;
+  readonly isoCode: string | null;
+  readonly unofficialCode: string | null;
+  readonly asOf: Instant;
+  readonly lastUpdatedAt: Instant | null;
+}
+
+export async function listPresentAccounts(tx: Transaction, itemId: Uuid): Promise<readonly RosterAccount[]> {
+  return await tx<RosterAccount[]>`
+    select linked_account_id as "linkedAccountId", plaid_account_id as "plaidAccountId",
+      persistent_account_id as "persistentAccountId", name, official_name as "officialName", mask, type, subtype,
+      holder_category as "holderCategory", trim_scale(apy)::text as apy, trim_scale(available)::text as available,
+      trim_scale(current)::text as current, trim_scale(credit_limit)::text as "limit", iso_code as "isoCode",
+      unofficial_code as "unofficialCode", balance_as_of as "asOf", balance_last_updated_at as "lastUpdatedAt"
+    from accounts.linked_account where item_id = ${itemId} and removed_at is null order by first_seen_at, linked_account_id`;
+}
