@@ -1,12 +1,36 @@
 import type { Viewer } from "@florin/auth";
 import type { SubgraphContext } from "@florin/graph";
 import { RequestError, temporarilyUnavailable } from "@florin/kernel";
+import {
+  createLinkToken,
+  type CreateLinkTokenInput,
+  type CreateLinkTokenOutcome,
+} from "./commands/create-link-token.js";
+import {
+  deleteVirtualAccount,
+  type DeleteVirtualAccountInput,
+  type DeleteVirtualAccountOutcome,
+} from "./commands/delete-virtual-account.js";
+import {
+  editLinkedTransaction,
+  type EditLinkedTransactionInput,
+  type EditLinkedTransactionOutcome,
+} from "./commands/edit-linked-transaction.js";
+import {
+  exchangePublicToken,
+  type ExchangeOutcome,
+  type ExchangePublicTokenInput,
+} from "./commands/exchange-public-token.js";
+import type { ItemInput, ItemOutcome } from "./commands/linked-command.js";
+import { refreshLinkedBalances, refreshLinkedItem } from "./commands/refresh-linked-item.js";
+import { removeLinkedItem } from "./commands/remove-linked-item.js";
 import { closeAccount, type CloseAccountInput } from "./commands/close-account.js";
 import { login, type LoginInput } from "./commands/login.js";
 import { logout } from "./commands/logout.js";
 import { openAccount, type AccountOutcome, type OpenAccountInput } from "./commands/open-account.js";
 import { refreshSession } from "./commands/refresh-session.js";
 import { register, type RegisterInput, type RegisterOutcome } from "./commands/register.js";
+import type { LinkedReaders } from "./linked-readers.js";
 import type { Readers } from "./readers.js";
 import type { RequestFacts, Services } from "./services.js";
 import type { SignedIn } from "./signed-in.js";
@@ -15,6 +39,7 @@ import { orUnavailable } from "./transact.js";
 /** What resolvers are given: who asks, what can be read, what can be done. */
 export interface AccountsContext extends SubgraphContext {
   readonly readers: Readers;
+  readonly linked: LinkedReaders;
   readonly commands: Commands;
 }
 
@@ -25,6 +50,13 @@ export interface Commands {
   logout(): Promise<boolean>;
   openAccount(input: OpenAccountInput): Promise<AccountOutcome>;
   closeAccount(input: CloseAccountInput): Promise<AccountOutcome>;
+  createLinkToken(input: CreateLinkTokenInput): Promise<CreateLinkTokenOutcome>;
+  exchangePublicToken(input: ExchangePublicTokenInput): Promise<ExchangeOutcome>;
+  refreshLinkedItem(input: ItemInput): Promise<ItemOutcome>;
+  refreshLinkedBalances(input: ItemInput): Promise<ItemOutcome>;
+  removeLinkedItem(input: ItemInput): Promise<ItemOutcome>;
+  deleteVirtualAccount(input: DeleteVirtualAccountInput): Promise<DeleteVirtualAccountOutcome>;
+  editLinkedTransaction(input: EditLinkedTransactionInput): Promise<EditLinkedTransactionOutcome>;
 }
 
 /** Kept for reading the outcome and for the way back to the client. */
@@ -46,6 +78,13 @@ export function bindCommands(services: Services, base: SubgraphContext): Command
     logout: () => run(() => logout(services, viewerOf(base), facts)),
     openAccount: (input) => run(() => openAccount(services, viewerOf(base), input, facts)),
     closeAccount: (input) => run(() => closeAccount(services, viewerOf(base), input, facts)),
+    createLinkToken: (input) => run(() => createLinkToken(services, viewerOf(base), input, facts)),
+    exchangePublicToken: (input) => run(() => exchangePublicToken(services, viewerOf(base), input, facts)),
+    refreshLinkedItem: (input) => run(() => refreshLinkedItem(services, viewerOf(base), input, facts)),
+    refreshLinkedBalances: (input) => run(() => refreshLinkedBalances(services, viewerOf(base), input, facts)),
+    removeLinkedItem: (input) => run(() => removeLinkedItem(services, viewerOf(base), input, facts)),
+    deleteVirtualAccount: (input) => run(() => deleteVirtualAccount(services, viewerOf(base), input, facts)),
+    editLinkedTransaction: (input) => run(() => editLinkedTransaction(services, viewerOf(base), input, facts)),
   };
 }
 

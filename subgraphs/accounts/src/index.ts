@@ -44,6 +44,9 @@ import { createKeyRing, KEY_REFRESH_MS } from "./key-ring.js";
 import { createLedgerAnswers } from "./ledger-answers.js";
 import { createLoginGuard } from "./login-guard.js";
 import { createPasswordHasher } from "./passwords.js";
+import { createLinkedReaders } from "./linked-readers.js";
+import { startLinkedWorker, type LinkedOptions } from "./linked/start-linked-worker.js";
+import type { LinkedWorker } from "./linked/linked-worker.js";
 import { createReaders } from "./readers.js";
 import { startRepeatingJob } from "./repeating-job.js";
 import { resolvers } from "./resolvers/resolver-map.js";
@@ -58,6 +61,8 @@ import { createLedgerEventsConsumer, createReplayStore } from "./tasks/ledger-ev
 import { createTransact } from "./transact.js";
 
 export { ACCOUNTS_CONSUMER } from "./tasks/ledger-events.js";
+export type { LinkedOptions } from "./linked/start-linked-worker.js";
+export type { LinkedWorker } from "./linked/linked-worker.js";
 export { createRevokedSessions, type RevokedSessions } from "./revoked-sessions.js";
 export { DEMO_PARTNER_KEY, DEMO_PASSWORD, demoLogins, type DemoData, type DemoIdentity } from "./commands/seed-demo.js";
 
@@ -86,6 +91,8 @@ export interface AccountsAreaOptions {
   readonly timelineFile?: string | undefined;
   /** Default 10. */
   readonly maxConnections?: number | undefined;
+  /** Accounts at other institutions; undefined: none can be linked here, and what was linked is shown as it was read. */
+  readonly linked?: LinkedOptions | undefined;
   /** How often the area checks its own invariants. Default 60 000; 0: never. */
   readonly checkInvariantsEveryMs?: number | undefined;
   readonly rotationPolicy?: RotationPolicy | undefined;
@@ -112,6 +119,8 @@ export interface AccountsArea {
   readonly revokedSessions: RevokedSessions;
   /** The same from PostgreSQL, whichever process ended them: for verifiers in other processes. */
   listRevokedSessions(): Promise<readonly EndedSession[]>;
+  /** Calls Plaid, takes its webhooks, turns its keys. undefined without `linked`. */
+  readonly linkedWorker: LinkedWorker | undefined;
   /** Needs a running ledger for the wallets to open; waits at most 10 s for each. Throws without `demo`, and in production. */
   seedDemo(): Promise<DemoData>;
   health(): Promise<{ readonly ready: boolean; readonly detail: string }>;
@@ -196,10 +205,12 @@ async function start(options: AccountsAreaOptions, databases: Databases): Promis
     revokedSessions,
     maxAgeMs: KEY_REFRESH_MS,
   });
+  const linkedWorker = await startLinkedWorker(options, () => relay.wake());
   const services = createServices(options, database, {
     issuer,
     answers,
     revokedSessions,
+    linkOperations: linkedWorker?.linkOperations,
     wakeRelay: () => relay.wake(),
   });
 
@@ -236,17 +247,18 @@ async function start(options: AccountsAreaOptions, databases: Databases): Promis
     exchangeApiKey: (key) => exchangeApiKey({ sql, clock, issuer }, key),
     revokedSessions,
     listRevokedSessions,
+    linkedWorker,
     seedDemo: async () => {
       if (options.isProduction === true || options.demo !== true)
         throw new Error("demo identities have published passwords; start with demo data on, and never in production");
-      return seedDemo(services, newCorrelationId());
+      return seedDemo(services, newCorrelationId(), options.linked?.obtainDemoToken);
     },
     health: () => checkHealth(database),
     stop: async (deadlineMs) => {
       answers.stop();
       untap();
       await Promise.all([...jobs.map((job) => job.stop()), replays.stop(deadlineMs), relay.stop(deadlineMs)]);
-      await listening.stop();
+      await Promise.all([listening.stop(), linkedWorker?.stop(deadlineMs)]);
       await databases.disconnect();
     },
   };
@@ -273,8 +285,9 @@ function buildSubgraph(
     buildContext: async (base) => {
       const caughtUp = createCatchUp(base, reached);
       const read = { sql: await sqlFor(base), primarySql: services.sql };
-      const readers = createReaders({ ...read, viewer: base.viewer, sealer, accessLog, caughtUp, logger });
-      return { ...base, readers, commands: bindCommands(services, base) };
+      const about = { ...read, viewer: base.viewer, sealer, accessLog, logger };
+      const readers = createReaders({ ...about, caughtUp });
+      return { ...base, readers, linked: createLinkedReaders(about), commands: bindCommands(services, base) };
     },
     toRequestError,
     logger,
@@ -304,12 +317,12 @@ function createReadChoice({ database, replica }: Databases, logger: Logger): (ba
 function createServices(
   options: AccountsAreaOptions,
   database: Database,
-  parts: Pick<Services, "answers" | "revokedSessions" | "wakeRelay"> & {
+  parts: Pick<Services, "answers" | "linkOperations" | "revokedSessions" | "wakeRelay"> & {
     readonly issuer: Parameters<typeof createSessionTokens>[0]["issuer"];
   },
 ): Services {
   const { clock, ids, logger, masterKey } = options;
-  const { issuer, answers, revokedSessions, wakeRelay } = parts;
+  const { issuer, answers, linkOperations, revokedSessions, wakeRelay } = parts;
   return {
     sql: database.sql,
     transact: createTransact(database, options.random ?? Math.random),
@@ -332,6 +345,7 @@ function createServices(
     }),
     revokedSessions,
     answers,
+    linkOperations,
     wakeRelay,
   };
 }

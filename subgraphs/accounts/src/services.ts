@@ -2,6 +2,7 @@ import type { Sql } from "@florin/db";
 import type { Clock, IdSource } from "@florin/kernel";
 import type { Logger } from "@florin/telemetry";
 import type { LedgerAnswers } from "./ledger-answers.js";
+import type { LinkOperations } from "./linked/link-operations.js";
 import type { LoginGuard } from "./login-guard.js";
 import type { PasswordHasher } from "./passwords.js";
 import type { RevokedSessions } from "./revoked-sessions.js";
@@ -20,6 +21,8 @@ export interface Services {
   readonly tokens: SessionTokens;
   readonly revokedSessions: RevokedSessions;
   readonly answers: LedgerAnswers;
+  /** What is asked of Plaid for people, by the worker. undefined: linking is not set up here. */
+  readonly linkOperations: LinkOperations | undefined;
   /** Something was committed: have the relay look now. */
   readonly wakeRelay: () => void;
 }

@@ -117,13 +117,13 @@ export interface TransactionPageRequest {
   readonly limit: number;
 }
 
-/** Of several accounts in one query. Nothing of an account, or an item, that is removed. */
+/** Several pages in one query, each row with the place of its page among them. Nothing of an account, or an item, that is removed. */
 export async function listLinkedTransactions(
   sql: Sql,
   pages: readonly TransactionPageRequest[],
-): Promise<LinkedTransactionRecord[]> {
-  return sql<LinkedTransactionRecord[]>`
-    select ${transactionColumns(sql)}
+): Promise<(LinkedTransactionRecord & { readonly page: number })[]> {
+  return sql<(LinkedTransactionRecord & { readonly page: number })[]>`
+    select ${transactionColumns(sql)}, p.ordinal::integer - 1 as page
     from unnest(${pages.map((page) => page.linkedAccountId)}::uuid[], ${pages.map((page) => page.after?.date ?? null)}::date[],
       ${pages.map((page) => page.after?.linkedTransactionId ?? null)}::uuid[], ${pages.map((page) => page.limit)}::integer[])
       with ordinality as p (account_id, after_date, after_id, most, ordinal)

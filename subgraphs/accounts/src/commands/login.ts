@@ -1,5 +1,6 @@
 import { findUserByIdentifier, updatePasswordHash } from "@florin/db/accounts";
 import { parseIdentifier } from "../identifiers.js";
+import { refreshAtLogin } from "../linked/refresh-at-login.js";
 import type { RequestFacts, Services } from "../services.js";
 import { toSignedIn, wrongCredentials, type SignedIn } from "../signed-in.js";
 
@@ -26,6 +27,9 @@ export async function login(services: Services, input: LoginInput, facts: Reques
   if (user === undefined || !checked.isRight || user.status !== "ACTIVE") throw wrongCredentials();
   await guard.clear(subject);
   if (checked.isOutdated) await updatePasswordHash(sql, user.userId, user.passwordHash, await passwords.hash(password));
-  const session = await services.transact((tx) => services.tokens.begin(tx, user.userId));
+  const session = await services.transact(async (tx) => {
+    if (services.linkOperations !== undefined) await refreshAtLogin(services, tx, user.userId, facts.correlationId);
+    return services.tokens.begin(tx, user.userId);
+  });
   return toSignedIn(services, user, session);
 }

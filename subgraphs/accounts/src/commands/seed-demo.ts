@@ -13,7 +13,7 @@ import {
   type StoredRole,
   type UserRecord,
 } from "@florin/db/accounts";
-import { formatId, uuidV8, type NewEvent, type Uuid } from "@florin/kernel";
+import { formatId, parseId, uuidV8, type NewEvent, type Uuid } from "@florin/kernel";
 import { accountOpen, userRegistered } from "../account-events.js";
 import type { Services } from "../services.js";
 import { awaitOpening, planPerson, planWallet } from "./register.js";
@@ -81,12 +81,34 @@ const households: readonly { readonly people: readonly DemoPerson[]; readonly ac
 /** Everybody who can sign in with the published password, in the order in which shared accounts are funded. */
 export const demoLogins: readonly Pick<DemoPerson, "email" | "what">[] = households.flatMap(({ people }) => people);
 
-export async function seedDemo(services: Services, correlationId: string): Promise<DemoData> {
+/** @param obtainPublicToken a login at an institution for the first of them; undefined: nothing is linked. */
+export async function seedDemo(
+  services: Services,
+  correlationId: string,
+  obtainPublicToken?: () => Promise<string>,
+): Promise<DemoData> {
   const partner = await seedPartner(services);
   const identities: DemoIdentity[] = [];
   for (const { people, account } of households)
     identities.push(...(await seedHousehold(services, people, account, correlationId)));
+  if (obtainPublicToken !== undefined) await linkDemoItem(services, identities[0], correlationId, obtainPublicToken);
   return { password: DEMO_PASSWORD, identities, partner };
+}
+
+/** Demo data is no reason not to start: an institution that is away is told, and the next start tries again. */
+async function linkDemoItem(
+  services: Services,
+  identity: DemoIdentity | undefined,
+  correlationId: string,
+  obtainPublicToken: () => Promise<string>,
+): Promise<void> {
+  const userId = parseId("user", identity?.userId ?? "");
+  if (userId === undefined || services.linkOperations === undefined) return;
+  try {
+    await services.linkOperations.linkDirectly({ userId, obtainPublicToken, correlationId });
+  } catch (error) {
+    services.logger.warn({ err: error }, "The demo's accounts at an institution could not be linked.");
+  }
 }
 
 async function seedHousehold(

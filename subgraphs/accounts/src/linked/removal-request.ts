@@ -15,6 +15,8 @@ export async function requestRemoval(
     readonly requestedBy: string;
     readonly reason: RemovalReason;
     readonly correlationId: string;
+    /** Of the event that people hear, where somebody waits for its position. */
+    readonly eventId?: Uuid | undefined;
   },
 ): Promise<boolean> {
   const { itemId, requestedBy, reason, correlationId } = removal;
@@ -24,9 +26,10 @@ export async function requestRemoval(
   await insertRemoval(tx, { itemId, requestedBy, reason, requestedAt: now });
   await requestJobs(tx, itemId, ["REMOVE"], { at: now, correlationId, isUrgent: true });
   const about = { itemId, userId: item.userId };
+  const updated = linkedItemUpdated(source, { ...about, status: "REMOVED", reason }, correlationId);
   await appendOutbox(tx, "accounts", [
-    linkedItemUpdated(source, { ...about, status: "REMOVED", reason }, correlationId),
     linkedItemRemoved(source, about, correlationId),
+    { ...updated, eventId: removal.eventId ?? updated.eventId },
   ]);
   return true;
 }

@@ -1,0 +1,37 @@
+import type { Viewer } from "@florin/auth";
+import { listLinkedItemsByIds } from "@florin/db/accounts";
+import type { Uuid } from "@florin/kernel";
+import type { Rejection } from "../account-lifecycle.js";
+import type { RequestFacts, Services } from "../services.js";
+import { assertKey, linkOperationsOf, personOf, type ItemOutcome } from "./linked-command.js";
+
+export interface ExchangePublicTokenInput {
+  readonly publicToken: string;
+  readonly idempotencyKey: string;
+}
+
+export interface ExchangeOutcome extends ItemOutcome {
+  readonly userId: Uuid;
+  readonly rejection: Rejection | undefined;
+}
+
+/** What a visit to Link gave becomes an item of the viewer's. A login that is linked already is a refusal, as a result. */
+export async function exchangePublicToken(
+  services: Services,
+  viewer: Viewer,
+  input: ExchangePublicTokenInput,
+  facts: RequestFacts,
+): Promise<ExchangeOutcome> {
+  const userId = personOf(viewer);
+  assertKey(input.idempotencyKey);
+  const { itemId, rejection, isReplay } = await linkOperationsOf(services).exchangePublicToken({
+    userId,
+    publicToken: input.publicToken,
+    idempotencyKey: input.idempotencyKey,
+    correlationId: facts.correlationId,
+    timeLeftMs: facts.timeLeftMs,
+  });
+  const [linkedItem] = await listLinkedItemsByIds(services.sql, [itemId]);
+  if (linkedItem === undefined) throw new Error("an item that was linked is not there");
+  return { userId, linkedItem, rejection, isReplay, position: undefined };
+}

@@ -1,0 +1,13 @@
+import type { AccountsContext } from "../../context.js";
+import type { ItemInput } from "../../commands/linked-command.js";
+import { noteWrite } from "../note-write.js";
+
+export async function refreshLinkedBalances(
+  _parent: unknown,
+  args: { readonly input: ItemInput },
+  context: AccountsContext,
+) {
+  const outcome = await context.commands.refreshLinkedBalances(args.input);
+  noteWrite(context, outcome);
+  return outcome;
+}
