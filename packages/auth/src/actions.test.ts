@@ -33,8 +33,12 @@ interface Facts {
 }
 const expected: Record<Action, (role: Role, facts: Facts) => boolean> = {
   "account:read": (role, { isOwner }) => isOwner || office.includes(role),
+  "portfolio:read": (role, { isOwner }) => isOwner || office.includes(role),
   "account:open": (role) => people.includes(role),
   "account:close": (_role, { isOwner }) => isOwner,
+  "linked:read": (role, { isOwner }) => isOwner || office.includes(role),
+  "linked:link": (role) => people.includes(role),
+  "linked:write": (_role, { isOwner }) => isOwner,
   "cash:deposit": (role, { isOwner, isDemo }) => role === "PARTNER" || (isOwner && isDemo),
   "cash:withdraw": (role, { isOwner, isDemo }) => role === "PARTNER" || (isOwner && isDemo),
   "transfer:book": (_role, { isOwner }) => isOwner,

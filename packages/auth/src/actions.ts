@@ -32,6 +32,12 @@ export const actionTable = {
   "portfolio:read": [{ owner: true }, ...officeReadsOthers],
   "account:open": people,
   "account:close": [{ owner: true }],
+  /** What is linked at other institutions: items, accounts, transactions. */
+  "linked:read": [{ owner: true }, ...officeReadsOthers],
+  /** To begin or end a visit to Link for oneself. */
+  "linked:link": people,
+  /** To refresh, repair, edit and remove what one has linked. */
+  "linked:write": [{ owner: true }],
   "cash:deposit": [{ scope: "cash:in" }, { owner: true, demo: true }],
   "cash:withdraw": [{ scope: "cash:out" }, { owner: true, demo: true }],
   "transfer:book": [{ owner: true }],
