@@ -9,6 +9,7 @@
  *                                                     └── investments
  */
 import type {
+  AccountBalance,
   AccountBase,
   CountryCode,
   Holding,
@@ -24,6 +25,8 @@ import type {
 import type { SimulatorClock } from "./clock.js";
 import { SimulatorIds } from "./ids.js";
 import { knownError, refuse } from "./plaid-error.js";
+import type { WebhookDelivery } from "./webhook-delivery.js";
+import type { WebhookSigner } from "./webhook-signer.js";
 import type { Wire } from "./wire.js";
 
 export type Product = Wire<Products>;
@@ -53,7 +56,10 @@ export interface SimAccount {
   readonly key: string;
   /** The person shares it with the application. */
   granted: boolean;
+  /** As Plaid has it cached: what /accounts/get answers. */
   base: Wire<AccountBase>;
+  /** What the bank would say now, where that differs. A real-time call or a pull makes it the cached one. */
+  live: Wire<AccountBalance> | null;
 }
 
 export interface LogEntry {
@@ -76,6 +82,8 @@ export interface TransactionHistory {
   /** The first /transactions/sync switches SYNC_UPDATES_AVAILABLE on. */
   isActivated: boolean;
   isPullScheduled: boolean;
+  /** Read from the institution with the first pull, served from the second on. */
+  older: Wire<Transaction>[];
   log: LogEntry[];
 }
 
@@ -140,7 +148,10 @@ export interface LinkToken {
   readonly clientUserId: string | null;
   readonly language: string;
   readonly countryCodes: Country[];
+  /** The institution must have these. */
   readonly products: Product[];
+  /** Taken where the institution has them. */
+  readonly optionalProducts: Product[];
   readonly daysRequested: number;
   readonly webhook: string | null;
   readonly redirectUri: string | null;
@@ -151,8 +162,8 @@ export interface LinkToken {
   sessions: LinkSession[];
 }
 
-/** Sends a webhook body to an address; delivery, retries and signatures are the sender's business. */
-export type WebhookSender = (target: string, body: object) => void;
+/** Takes a webhook body for an address; delivery, retries and signatures are its business. */
+export type WebhookSender = WebhookDelivery["send"];
 
 export interface WorldSettings {
   readonly seed: string;
@@ -177,13 +188,21 @@ export class SimulatorWorld {
   readonly linkTokens = new Map<string, LinkToken>();
   /** Where the simulator listens; set once it does. */
   url = "";
-  sendWebhook: WebhookSender = () => {
-    throw new Error("The simulator is not started: it cannot send webhooks yet.");
-  };
+  readonly sendWebhook: WebhookSender;
+  readonly findVerificationKey: WebhookSigner["jwk"];
 
-  constructor(settings: WorldSettings, clock: SimulatorClock) {
+  constructor(
+    settings: WorldSettings,
+    services: {
+      readonly clock: SimulatorClock;
+      readonly sendWebhook: WebhookSender;
+      readonly findVerificationKey: WebhookSigner["jwk"];
+    },
+  ) {
     this.settings = settings;
-    this.clock = clock;
+    this.clock = services.clock;
+    this.sendWebhook = services.sendWebhook;
+    this.findVerificationKey = services.findVerificationKey;
     this.ids = new SimulatorIds(settings.seed);
   }
 
