@@ -5,6 +5,7 @@ import {
   ExponentialBackoff,
   circuitBreaker,
   handleWhen,
+  noJitterGenerator,
   type CircuitBreakerPolicy,
 } from "cockatiel";
 import { heldBack, wasHeldBack } from "./call-failure.js";
@@ -95,7 +96,12 @@ function createBreaker(
     handleWhen((error) => error instanceof CountedFailure),
     {
       breaker: new ConsecutiveBreaker(times.failuresToOpen ?? 5),
-      halfOpenAfter: new ExponentialBackoff({ initialDelay: pauseMs, maxDelay: times.maxPauseMs ?? 300_000 }),
+      // Exact pauses: the random ones begin near nothing, and only one call probes anyway.
+      halfOpenAfter: new ExponentialBackoff({
+        generator: noJitterGenerator,
+        initialDelay: pauseMs,
+        maxDelay: times.maxPauseMs ?? 300_000,
+      }),
     },
   );
   policy.onBreak(() => onChange(true));

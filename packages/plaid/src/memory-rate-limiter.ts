@@ -7,6 +7,8 @@ export interface MemoryRateLimiter extends RateLimiter {
   takeNow(claims: readonly Claim[]): number;
   /** Counts a call that somebody else admitted. */
   record(claims: readonly Claim[]): void;
+  /** Keys that are counted now. */
+  size(): number;
 }
 
 /**
@@ -58,7 +60,13 @@ export function createMemoryRateLimiter(options: {
     return waitMs;
   }
 
-  return { take: (claims) => Promise.resolve(takeNow(claims)), takeNow, record, close: () => windows.clear() };
+  return {
+    take: (claims) => Promise.resolve(takeNow(claims)),
+    takeNow,
+    record,
+    size: () => windows.size,
+    close: () => windows.clear(),
+  };
 }
 
 interface Window {
