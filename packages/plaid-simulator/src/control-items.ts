@@ -11,6 +11,7 @@ import { accountIdOf } from "./seed-context.js";
 import { buildAccount } from "./seed-users/build-account.js";
 import { buildTransaction, category } from "./seed-users/build-transaction.js";
 import { pullHistorical, pullInitial, recordNews } from "./transaction-pull.js";
+import { usualWebhook } from "./usual-webhook.js";
 import { ATTACK_NAMES } from "./webhook-attacks.js";
 import type { DeliveryModeInput } from "./delivery-mode.js";
 import {
@@ -154,8 +155,7 @@ export class ItemControl {
     const item = this.#find(itemId);
     const address = target ?? item.webhook;
     if (address === null) throw new Error("the Item has no webhook: give a target");
-    const { environment } = this.#world.settings;
-    const body = { webhook_type, webhook_code, item_id: itemId, environment, ...fields };
+    const body = { ...usualWebhook(this.#world, item, webhook_type, webhook_code), ...fields };
     this.#delivery.send(address, body, { itemId, attack, mode: mode as DeliveryModeInput | undefined });
   }
 

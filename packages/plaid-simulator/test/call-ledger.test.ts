@@ -1,4 +1,3 @@
-import { describe, expect, test } from "@jest/globals";
 import { CallLedger, urlCarriesSecret, type RecordedCall } from "../src/call-ledger.js";
 
 const call = (endpoint: string, itemId: string | null = null, status: number | null = 200): RecordedCall => ({

@@ -2,7 +2,6 @@ import { createServer } from "node:http";
 import { request as httpRequest } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, test } from "@jest/globals";
 import { applyFault, type FaultOutcome } from "../src/apply-fault.js";
 import { FaultNotUnderstood, FaultPlan, parseFault, type FaultInput } from "../src/faults.js";
 

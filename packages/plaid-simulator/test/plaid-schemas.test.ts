@@ -1,4 +1,3 @@
-import { beforeAll, describe, expect, test } from "@jest/globals";
 import { loadPlaidSchemas, type PlaidSchemas } from "./plaid-schemas.js";
 
 // The validator is what every other conformance test leans on: here it is shown to refuse what it must and to let pass what

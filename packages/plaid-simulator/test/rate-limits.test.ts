@@ -1,4 +1,3 @@
-import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { SimulatorClock } from "../src/clock.js";
 import { LIMITED_ENDPOINTS, RateLimits } from "../src/rate-limits.js";

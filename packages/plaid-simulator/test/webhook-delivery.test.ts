@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, test } from "@jest/globals";
 import { SimulatorClock } from "../src/clock.js";
 import { WebhookDelivery, type WebhookDeliveryOptions } from "../src/webhook-delivery.js";
 import { WebhookSigner } from "../src/webhook-signer.js";

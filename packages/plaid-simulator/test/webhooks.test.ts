@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { describe, expect, test } from "@jest/globals";
 import { importJWK, jwtVerify, decodeProtectedHeader } from "jose";
 import { SimulatorClock } from "../src/clock.js";
 import { ATTACK_NAMES, FORGERIES, MISDIRECTED, type SignedWebhook } from "../src/webhook-attacks.js";
