@@ -4,6 +4,7 @@ export { formatErrors } from "./format-error.js";
 export { createLiveDoor, type LiveDoorOptions } from "./live-door.js";
 export type { ExchangedKey } from "./identify-caller.js";
 export { createRequestContext, type GatewayContext } from "./request-context.js";
+export { createResponseCache, type ResponseCache, type ResponseCacheOptions } from "./response-cache/index.js";
 export { startGateway, type GatewayOptions, type LiveQueriesDoor, type RunningGateway } from "./start-gateway.js";
 export { createSubgraphDataSource } from "./subgraph-data-source.js";
 export { readSupergraph } from "./supergraph-file.js";

@@ -33,6 +33,7 @@ export function createLiveDoor(options: LiveDoorOptions): (gateway: FlorinGatewa
           viewerToken: caller.accessToken,
           correlationId: newCorrelationId(),
           clientAddress: caller.clientAddress,
+          isLive: true,
         }),
       formatErrors: (errors, correlationId) => formatErrors(errors, correlationId, options.logger),
     });

@@ -14,6 +14,8 @@ export interface GatewayContext {
   readonly clientAddress: string | undefined;
   /** Opened and verified: `ledger=123;accounts=45`. */
   readonly consistency: string | undefined;
+  /** For an event of a live query: nothing that was fetched before the event may answer it. */
+  readonly isLive: boolean;
   /** When the request came in, on the scale of `performance.now()`. */
   readonly startedAt: number;
   /** Filled by the data sources; shared with the copy that Apollo Server makes of this object. */
@@ -35,6 +37,7 @@ export function createRequestContext(facts: {
   readonly correlationId: string;
   readonly clientAddress?: string | undefined;
   readonly consistency?: string | undefined;
+  readonly isLive?: boolean;
   readonly startedAt?: number;
 }): GatewayContext & Record<string, unknown> {
   return {
@@ -43,6 +46,7 @@ export function createRequestContext(facts: {
     correlationId: facts.correlationId,
     clientAddress: facts.clientAddress,
     consistency: facts.consistency,
+    isLive: facts.isLive ?? false,
     startedAt: facts.startedAt ?? performance.now(),
     outcome: { isReplay: false, hasMutated: false, written: new Map() },
   };

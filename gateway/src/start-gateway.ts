@@ -15,6 +15,7 @@ import { readExplorer, type ExplorerFiles } from "./explorer-files.js";
 import { buildSnapshot, FlorinGateway, type Snapshot } from "./florin-gateway.js";
 import { createGraphqlHandler, type GraphqlHandler } from "./graphql-handler.js";
 import { createCallerIdentification, type ExchangedKey } from "./identify-caller.js";
+import { createResponseCache, type ResponseCache, type ResponseCacheOptions } from "./response-cache/index.js";
 import { createSubgraphDataSource, type ServiceTokenSource } from "./subgraph-data-source.js";
 import { readSupergraph } from "./supergraph-file.js";
 import { createWebhookDoor, type ReceiveWebhook, type WebhookDoor } from "./webhook-door.js";
@@ -51,6 +52,8 @@ export interface GatewayOptions {
   readonly live?: ((gateway: FlorinGateway) => LiveQueriesDoor) | undefined;
   /** Where `POST /webhooks/plaid` goes; without it there is no such door (404). */
   readonly receivePlaidWebhook?: ReceiveWebhook | undefined;
+  /** Keeps what institutions say of linked accounts, for minutes and never past an event; without it every fetch goes to its subgraph. */
+  readonly responseCache?: ResponseCacheOptions | undefined;
   /** Composed SDL; the checked-in gateway/supergraph.graphql when absent. */
   readonly supergraph?: string | undefined;
 }
@@ -67,8 +70,9 @@ export interface RunningGateway {
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const sdl = options.supergraph ?? (await readSupergraph());
   const explorer = await readExplorer();
-  const gateway = new FlorinGateway(snapshotOf(sdl, options));
   const { logger, metrics, introspection, sealer } = options;
+  const cache = options.responseCache && createResponseCache(options.responseCache, metrics);
+  const gateway = new FlorinGateway(snapshotOf(sdl, options, cache));
   const identifyCaller = createCallerIdentification(options);
   const handler = await createGraphqlHandler({ gateway, identifyCaller, sealer, introspection, logger, metrics });
   const receive = options.receivePlaidWebhook;
@@ -92,14 +96,15 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       await live?.stop();
       await closed;
       await handler.stop();
+      cache?.stop();
     },
   };
 }
 
-function snapshotOf(sdl: string, options: GatewayOptions): Snapshot {
+function snapshotOf(sdl: string, options: GatewayOptions, cache: ResponseCache | undefined): Snapshot {
   return buildSnapshot(sdl, (name) => {
     const subgraph = options.subgraphs[name] ?? absentSubgraph(name);
-    return createSubgraphDataSource(subgraph, options.serviceTokens, options.logger);
+    return createSubgraphDataSource(subgraph, options.serviceTokens, options.logger, cache);
   });
 }
 

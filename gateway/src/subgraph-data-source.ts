@@ -3,7 +3,7 @@
  *
  * Per fetch: equal entity representations go once and the answer is copied out again (the executor writes into what it gets, so
  * repeats are clones); a deadline of 2 s or of what is left of the request; service token, viewer token and correlation id as
- * headers; `extensions.florin` is taken up. A subgraph that fails or hangs gives TEMPORARILY_UNAVAILABLE at its own fields, and
+ * headers; `extensions.florin` is taken up; what may be cached is taken from the response cache, where there is one. A subgraph that fails or hangs gives TEMPORARILY_UNAVAILABLE at its own fields, and
  * the rest of the answer stands.
  */
 import type { GraphQLDataSource } from "@apollo/gateway";
@@ -16,6 +16,7 @@ import {
   type Subgraph,
   type SubgraphErrorJson,
 } from "@florin/graph";
+import type { ResponseCache } from "./response-cache/index.js";
 import { READ_BUDGET_MS, WRITE_BUDGET_MS, type GatewayContext } from "./request-context.js";
 
 const FETCH_DEADLINE_MS = 2_000;
@@ -37,14 +38,18 @@ export function createSubgraphDataSource(
   subgraph: Subgraph,
   serviceTokens: ServiceTokenSource,
   logger: FailureLogger,
+  cache?: ResponseCache,
 ): GraphQLDataSource {
   return {
     async process(options: ProcessOptions): Promise<GatewayGraphQLResponse> {
       const context = options.context as GatewayContext;
       const unique = dedupeRepresentations(options.request.variables);
       try {
-        const response = await fetchInTime(subgraph, serviceTokens, options, unique.variables, context);
-        collectOutcome(context, response.extensions?.florin);
+        const response = await fetchInTime({ subgraph, serviceTokens, cache }, options, unique.variables, context);
+        const told = response.extensions?.florin;
+        collectOutcome(context, told);
+        const principal = context.viewer?.principal;
+        if (principal !== undefined && told?.written !== undefined) cache?.noteWrites(principal, told.written);
         const data = unique.spread(response.data);
         const errors = response.errors?.map((error) => toGatewayError(error, unique.firstIndexOf));
         return { ...(data === undefined ? {} : { data }), ...(errors === undefined ? {} : { errors }) };
@@ -55,9 +60,14 @@ export function createSubgraphDataSource(
   };
 }
 
+interface Upstream {
+  readonly subgraph: Subgraph;
+  readonly serviceTokens: ServiceTokenSource;
+  readonly cache: ResponseCache | undefined;
+}
+
 async function fetchInTime(
-  subgraph: Subgraph,
-  serviceTokens: ServiceTokenSource,
+  { subgraph, serviceTokens, cache }: Upstream,
   options: ProcessOptions,
   variables: Record<string, unknown> | undefined,
   context: GatewayContext,
@@ -70,7 +80,7 @@ async function fetchInTime(
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${budgetMs} ms`)), budgetMs);
   });
-  const call = async () =>
+  const send = async (consistency: string | undefined) =>
     subgraph.execute({
       query,
       variables,
@@ -79,14 +89,18 @@ async function fetchInTime(
         authorization: `Bearer ${await serviceTokens.tokenFor(subgraph.name)}`,
         "x-florin-viewer": context.viewerToken,
         "x-correlation-id": context.correlationId,
-        "x-consistency-token": context.consistency,
+        "x-consistency-token": consistency,
         "x-florin-read": context.outcome.hasMutated ? "primary" : undefined,
         "x-deadline-ms": String(budgetMs),
         "x-client-address": context.clientAddress,
       },
     });
+  const call =
+    cache === undefined
+      ? send(context.consistency)
+      : cache.answer({ subgraph: subgraph.name, query, variables, context, budgetMs }, send);
   try {
-    return await Promise.race([call(), late]);
+    return await Promise.race([call, late]);
   } finally {
     clearTimeout(timer);
   }

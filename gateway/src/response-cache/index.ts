@@ -1,0 +1,1 @@
+export { createResponseCache, type ResponseCache, type ResponseCacheOptions } from "./response-cache.js";
