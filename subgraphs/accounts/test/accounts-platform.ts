@@ -6,7 +6,7 @@ import { addMicros, formatInstant, instantFromMicros, type Clock, type EventEnve
 import { randomIds, systemClock } from "@florin/resilience";
 import { createLogger, createMetrics } from "@florin/telemetry";
 import { createTestDatabase, type TestDatabase } from "@florin/testkit";
-import { ACCOUNTS_CONSUMER, createAccountsArea, type AccountsArea } from "../src/index.js";
+import { ACCOUNTS_CONSUMER, createAccountsArea, type AccountsArea, type LinkedOptions } from "../src/index.js";
 
 /**
  * The accounts area on a database of its own, called as the gateway calls it, and a ledger that answers on the bus as the real one
@@ -58,6 +58,7 @@ export async function startPlatform(
     readonly replicaUrl?: string;
     readonly masterKey?: Uint8Array;
     readonly clock?: TestClock;
+    readonly linked?: LinkedOptions;
   } = {},
 ): Promise<Platform> {
   const testDatabase = options.onDatabase ?? (await createTestDatabase());
@@ -92,6 +93,7 @@ export async function startPlatform(
     sealer: createSealer(new Uint8Array(32).fill(7)),
     verifyServiceToken: services.verify,
     demo: options.demo ?? true,
+    linked: options.linked,
   });
 
   return {

@@ -67,6 +67,7 @@ const EXCHANGE_MS = 30_000;
 /** Longer than two calls and the store can take. */
 const CLAIM_MS = 120_000;
 const LOOK_AGAIN_MS = 100;
+const LOOK_MS = 5_000;
 const STORE = { attempts: 6, baseMs: 100, maxMs: 2_000 } as const;
 const allJobs = ["ITEM", "ACCOUNTS", "TRANSACTIONS", "LIABILITIES", "HOLDINGS", "INVESTMENT_TRANSACTIONS"] as const;
 
@@ -205,8 +206,9 @@ async function run(parts: LinkParts, work: ExchangeWork, wasTried: boolean): Pro
   faultPoint("accounts.link.after-exchange");
   const itemId = parts.ids.next();
   const sealed = await parts.vault.sealToken(exchanged.accessToken, ownerOf(work.attempt.userId, itemId));
+  const institution = work.chosen?.institution ?? (await readInstitution(parts, itemId, exchanged));
   try {
-    const stored = await retry(() => store(parts, work, { itemId, exchanged, sealed }), {
+    const stored = await retry(() => store(parts, work, { itemId, exchanged, sealed, institution }), {
       ...STORE,
       random: parts.random,
       shouldRetry: (error) => !(error instanceof FaultInjected || error instanceof SameLoginFound),
@@ -274,6 +276,16 @@ async function giveUp(
   return isUsed ? tokenRefused() : toLinkError(error);
 }
 
+/** Where no session says it. The sync reads it again in any case: what a browser says is not to be believed. */
+async function readInstitution(
+  parts: LinkParts,
+  itemId: Uuid,
+  { accessToken }: ExchangedItem,
+): Promise<LinkedInSession["institution"]> {
+  const state = await parts.plaid.getItem({ accessToken, itemKey: itemId, deadlineMs: LOOK_MS }).catch(() => undefined);
+  return state === undefined ? undefined : { institutionId: state.institutionId, name: state.institutionName };
+}
+
 class SameLoginFound extends Error {
   override readonly name = "SameLoginFound";
   readonly itemId: Uuid;
@@ -288,13 +300,17 @@ interface NewItem {
   readonly exchanged: ExchangedItem;
 }
 
+interface StorableItem extends NewItem {
+  readonly sealed: SealedSecret;
+  readonly institution: LinkedInSession["institution"];
+}
+
 async function store(
   parts: LinkParts,
   work: ExchangeWork,
-  { itemId, exchanged, sealed }: NewItem & { readonly sealed: SealedSecret },
+  { itemId, exchanged, sealed, institution }: StorableItem,
 ): Promise<LinkedOutcome> {
   const { attemptId, userId } = work.attempt;
-  const institution = work.chosen?.institution;
   faultPoint("accounts.link.before-store");
   await parts.database.transaction(async (tx) => {
     const now = parts.clock.now();
