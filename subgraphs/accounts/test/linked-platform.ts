@@ -8,6 +8,7 @@ import {
   type SnapshotProduct,
   type SnapshotRow,
 } from "@florin/linked-data";
+import { requestJobs, type LinkedJobKind } from "@florin/db/accounts";
 import { addMicros, formatId, type Clock, type Uuid } from "@florin/kernel";
 import { createDerivedKeyProvider, createPlaidPort, createTokenVault } from "@florin/plaid";
 import { startPlaidSimulator, type PlaidSimulator, type SimulatorOptions } from "@florin/plaid-simulator";
@@ -119,7 +120,7 @@ export async function startLinkedPlatform(
           },
           limiter: undefined,
           clock,
-          random: Math.random,
+          random: () => 0,
           logger,
           onCall,
         }),
@@ -128,6 +129,8 @@ export async function startLinkedPlatform(
       clientUserKey: new Uint8Array(32).fill(6),
       clock,
       ids: randomIds,
+      // Pauses are as short as they may be.
+      random: () => 0,
       logger,
       metrics,
       policy: { lookEveryMs: 50, reconcileEveryMs: 0, ...options.policy, ...policy },
@@ -293,4 +296,70 @@ export async function makePublicToken(
   if (typeof body === "object" && body !== null && "public_token" in body && typeof body.public_token === "string")
     return body.public_token;
   throw new Error(`no public token: ${JSON.stringify(body)}`);
+}
+
+export interface StoredTransaction {
+  readonly plaidId: string;
+  readonly amount: string;
+  readonly isPending: boolean;
+  readonly name: string;
+}
+
+/** What people see of an item's transactions, by Plaid's id. */
+export async function storedOf(platform: LinkedPlatform, login: LinkedLogin): Promise<StoredTransaction[]> {
+  const rows = await platform.database.sql<StoredTransaction[]>`
+    select t.plaid_transaction_id as "plaidId", trim_scale(t.amount)::text as amount, t.is_pending as "isPending", t.name
+    from accounts.linked_transaction t join accounts.linked_account a using (linked_account_id)
+    where t.item_id = ${login.itemId} and t.removed_at is null and a.removed_at is null`;
+  return rows.sort(byId);
+}
+
+/** What the institution has. */
+export function truthOf(platform: LinkedPlatform, login: LinkedLogin): StoredTransaction[] {
+  const { transactions } = platform.simulator.control.items.get(login.plaidItemId);
+  return transactions
+    .map((one) => ({
+      plaidId: one.transaction_id,
+      amount: decimalOf(one.amount),
+      isPending: one.pending,
+      name: (one.name ?? "").replaceAll("\0", ""),
+    }))
+    .sort(byId);
+}
+
+/** Of the simulator's own amounts, which are cents or a few dust values. */
+function decimalOf(amount: number): string {
+  const text = String(amount);
+  return text.includes("e") ? amount.toFixed(20).replace(/\.?0+$/, "") : text;
+}
+
+function byId(a: StoredTransaction, b: StoredTransaction): number {
+  return a.plaidId < b.plaidId ? -1 : 1;
+}
+
+/** `READY`, or `FAILING INSTITUTION_DOWN`, by product. */
+export async function productsOf(platform: LinkedPlatform, login: LinkedLogin): Promise<Record<string, string>> {
+  const rows = await platform.database.sql<{ product: string; status: string; reason: string | null }[]>`
+    select product, status, reason from accounts.linked_product where item_id = ${login.itemId}`;
+  return Object.fromEntries(
+    rows.map(({ product, status, reason }) => [product, reason === null ? status : `${status} ${reason}`]),
+  );
+}
+
+export async function standsAs(platform: LinkedPlatform, login: LinkedLogin): Promise<string> {
+  const [item] = await platform.database.sql<{ status: string; reason: string | null }[]>`
+    select status, status_reason as reason from accounts.linked_item where item_id = ${login.itemId}`;
+  return item?.reason == null ? String(item?.status) : `${item.status} ${item.reason}`;
+}
+
+/** How often an endpoint was called for this item. */
+export function callsOf(platform: LinkedPlatform, login: LinkedLogin, endpoint: string): number {
+  return platform.simulator.control.calls({ endpoint, itemId: login.plaidItemId }).length;
+}
+
+/** The work that an event asks for, by hand. */
+export async function request(platform: LinkedPlatform, login: LinkedLogin, ...kinds: LinkedJobKind[]): Promise<void> {
+  await platform.database.transaction((tx) =>
+    requestJobs(tx, login.itemId, kinds, { at: platform.clock.now(), correlationId: "test-request", isUrgent: true }),
+  );
 }
