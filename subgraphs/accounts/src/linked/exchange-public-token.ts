@@ -14,10 +14,11 @@ import {
   requestJobs,
   type LinkAttemptRecord,
 } from "@florin/db/accounts";
+import type {
+  RequestError} from "@florin/kernel";
 import {
   formatId,
   idempotencyKeyReused,
-  RequestError,
   temporarilyUnavailable,
   type Instant,
   type Uuid,
