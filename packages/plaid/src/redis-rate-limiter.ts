@@ -37,6 +37,7 @@ export function createRedisRateLimiter(options: {
     maxRetriesPerRequest: 0,
     connectTimeout: COMMAND_TIMEOUT_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
+    disconnectTimeout: 100,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), PAUSE_MS),
   });
   client.on("error", () => undefined); // told by the commands that fail

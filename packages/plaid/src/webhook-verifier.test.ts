@@ -164,9 +164,12 @@ describe("what is refused", () => {
     ],
     ["no environment", "other_environment", () => jwtOf(key, { body: "{}" }), "{}"],
   ];
-  it.each(attacks)("%s", async (_name, reason, header, body) => {
-    expect(await verify(header(), body)).toEqual({ outcome: "refused", reason });
-  });
+  it.each(attacks.map(([name, reason, header, body]) => ({ name, reason, header, body })))(
+    "$name",
+    async ({ reason, header, body }) => {
+      expect(await verify(header(), body)).toEqual({ outcome: "refused", reason });
+    },
+  );
 
   it("a body of bytes that are no text", async () => {
     const bytes = Buffer.from([0x7b, 0xff, 0x7d]);
