@@ -133,7 +133,10 @@ export interface LinkSession {
   readonly startedAt: string;
   finishedAt: string | null;
   institutionId: string | null;
+  /** Set once the person has logged in. */
   userName: string | null;
+  /** The last thing that went wrong: what the session reports when the person leaves. */
+  error: Wire<PlaidError> | null;
   result: Wire<LinkSessionItemAddResult> | null;
   exit: { readonly error: Wire<PlaidError> | null; readonly status: string } | null;
 }
