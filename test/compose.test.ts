@@ -24,7 +24,7 @@ const testOnly = new Set(["FLORIN_FAULT", "FLORIN_FAULT_RECORD", "FLORIN_UNSAFE_
 
 type Part = keyof typeof environmentSchemas;
 const parts = Object.entries(services).flatMap(([name, service]): [string, Part, Service][] => {
-  const part = /main\.js (gateway|accounts|ledger)$/.exec(service.command ?? "")?.[1] as Part | undefined;
+  const part = /main\.js (gateway|accounts|ledger|portfolio)$/.exec(service.command ?? "")?.[1] as Part | undefined;
   return part === undefined ? [] : [[name, part, service]];
 });
 
@@ -34,6 +34,7 @@ it("runs every part, the ledger twice, over PostgreSQL 18 and Redis 7", () => {
     "gateway: gateway",
     "ledger-1: ledger",
     "ledger-2: ledger",
+    "portfolio: portfolio",
   ]);
   expect(services["postgres"]?.image).toMatch(/^postgres:18/);
   expect(services["redis"]?.image).toMatch(/^redis:[7-9]/);

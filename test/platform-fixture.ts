@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readPlaidSettings } from "@florin/service";
 import { startPlatform } from "@florin/standalone";
 import { DEMO_PARTNER_KEY } from "@florin/subgraph-accounts";
 import { checkBooks, createTestDatabase, eventually, startFlorinCluster, startTestRedis } from "@florin/testkit";
@@ -49,6 +50,13 @@ async function startStandalone(databaseUrl: string): Promise<RunningForm> {
     isProduction: false,
     haltsOnViolation: true,
     logLevel: "warn",
+    plaid: readPlaidSettings({
+      PLAID_ENV: "simulator",
+      PLAID_SIMULATOR_URL: "http://127.0.0.1:0",
+      PLAID_COUNTRIES: "US",
+      FLORIN_PLAID_REPLICAS: 1,
+    }).settings,
+    simulatorPort: 0,
     drainMs: 0,
   });
   return {

@@ -10,9 +10,11 @@ import { migrateOrExplain } from "./migrate-or-explain.js";
 import { createPartTools, type RunningPart } from "./part.js";
 import { createProbe } from "./readiness.js";
 import { startUntilDone } from "./until-done.js";
-import { readMasterKey } from "./secrets.js";
+import { createPlaidTools } from "./plaid-tools.js";
+import { deriveSecret, readMasterKey } from "./secrets.js";
 import { serveMetrics } from "./serve-metrics.js";
 import { readServiceIdentity } from "./service-keys.js";
+import { webhookRoute } from "./webhook-http.js";
 
 const DATABASE_PATIENCE_MS = 30_000;
 const SEED_AGAIN_MS = 1_000;
@@ -32,10 +34,22 @@ export async function startAccountsPart(environment: AccountsEnvironment): Promi
       { url: databaseUrl, description: describeDatabase(databaseUrl), timelineFile },
       { patienceMs: DATABASE_PATIENCE_MS, onApplied: (count) => logger.info({ count }, "migrations applied") },
     );
+    const plaid =
+      environment.plaid === undefined
+        ? undefined
+        : createPlaidTools({
+            settings: environment.plaid,
+            masterKey: deriveSecret(masterKey, "plaid"),
+            redisUrl: environment.redisUrl,
+            logger,
+            metrics,
+          });
+    if (plaid !== undefined) stops.push(() => plaid.stop());
     const accounts = await composeAccounts(
       { databaseUrl, timelineFile, bus, masterKey, isDemo, logger, metrics },
-      { verifyServiceToken: identity.verifyCaller, replicaUrl: environment.databaseReplicaUrl },
+      { verifyServiceToken: identity.verifyCaller, replicaUrl: environment.databaseReplicaUrl, plaid },
     );
+    const { linkedWorker } = accounts;
     // The bus stops before the area that its consumers write to.
     stops.push(async (deadlineMs) => {
       await bus.stop(deadlineMs);
@@ -53,6 +67,7 @@ export async function startAccountsPart(environment: AccountsEnvironment): Promi
       routes: [
         ...eventRoutes(accounts.stream, ["gateway"]),
         ...identityRoutes(accounts, () => seeding?.isDone() ?? false),
+        ...(linkedWorker === undefined ? [] : [webhookRoute(linkedWorker.receiveWebhook)]),
       ],
       health: async () => {
         const database = await isDatabaseWell();

@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { startPlaidSimulator } from "@florin/plaid-simulator";
 import { DEMO_PARTNER_KEY, DEMO_PASSWORD, demoLogins } from "@florin/subgraph-accounts";
 import { banner } from "./banner.js";
 import { readClusterEnvironment, type ClusterEnvironment, type PartName } from "./environment.js";
@@ -19,8 +20,8 @@ import { SupervisedProcess } from "./supervised-process.js";
 /**
  * `npm run start:all`: the distributed form on one machine, with one log.
  *
- * Order up: keys → PostgreSQL and Redis (ours when none is named) → accounts, two ledgers, gateway, all at once → ready → demo funds. A
- * part that ends is started again. Order down: gateway, ledgers, accounts, Redis, PostgreSQL. Parts are tied to this process by a
+ * Order up: keys → PostgreSQL and Redis (ours when none is named) → Plaid's simulator → accounts, two ledgers, portfolio, gateway, all at once → ready → demo funds. A
+ * part that ends is started again. Order down: gateway, portfolio, ledgers, accounts, simulator, Redis, PostgreSQL. Parts are tied to this process by a
  * channel, so they stop by themselves when it is killed.
  */
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
@@ -68,28 +69,48 @@ async function start(environment: ClusterEnvironment, stops: Stops, begun: numbe
   print("  parts\n");
   const port = environment.port === 0 ? await freePort() : environment.port;
   const [accounts, ledger1, ledger2] = [await freePort(), await freePort(), await freePort()];
+  const portfolio = await freePort();
   const local = (at: number): string => `http://127.0.0.1:${at}`;
   const shared = { ...environment.passedOn, FLORIN_KEYS: keys, REDIS_URL: redis.url };
+  const url = `http://${environment.host}:${port}`;
+  const simulator = await startSimulatorUnlessNamed(environment, stops);
+  const plaid: Readonly<Record<string, string>> =
+    simulator === undefined
+      ? {}
+      : {
+          PLAID_ENV: "simulator",
+          PLAID_SIMULATOR_URL: simulator.url,
+          PLAID_WEBHOOK_URL: `${url}/webhooks/plaid`,
+        };
   const area = { ...shared, HOST: "127.0.0.1", DATABASE_URL: database.url, ACCOUNTS_URL: local(accounts) };
   const ledgerUrls = [local(ledger1), local(ledger2)].join(",");
-  const own = { HOST: environment.host, PORT: String(port), ACCOUNTS_URL: local(accounts), LEDGER_URL: ledgerUrls };
+  const own = {
+    HOST: environment.host,
+    PORT: String(port),
+    ACCOUNTS_URL: local(accounts),
+    LEDGER_URL: ledgerUrls,
+    PORTFOLIO_URL: local(portfolio),
+  };
   const parts = [
-    supervise("accounts", "accounts", { ...area, PORT: String(accounts) }),
+    supervise("accounts", "accounts", { ...area, ...plaid, PORT: String(accounts) }),
     supervise("ledger-1", "ledger", { ...area, PORT: String(ledger1) }),
     supervise("ledger-2", "ledger", { ...area, PORT: String(ledger2) }),
+    supervise("portfolio", "portfolio", { ...area, PORT: String(portfolio) }),
     supervise("gateway", "gateway", { ...shared, ...own }),
   ];
   for (const part of parts) {
     stops.push(() => part.stop(PART_STOP_MS));
     part.start();
   }
-  const url = `http://${environment.host}:${port}`;
-  await Promise.all([url, ...[accounts, ledger1, ledger2].map(local)].map((at) => untilReady(at, environment.isDemo)));
+  await Promise.all(
+    [url, ...[accounts, ledger1, ledger2, portfolio].map(local)].map((at) => untilReady(at, environment.isDemo)),
+  );
   print(
     banner({
       url,
       database: `${database.description}; ${redis.description}`,
       home: environment.home,
+      plaidSimulator: simulator?.url,
       startedInMs: performance.now() - begun,
       demo: environment.isDemo
         ? {
@@ -100,6 +121,15 @@ async function start(environment: ClusterEnvironment, stops: Stops, begun: numbe
         : undefined,
     }),
   );
+}
+
+/** Plaid without the internet, in this process: it outlives the parts that call it. Not where an environment of Plaid is named. */
+async function startSimulatorUnlessNamed(environment: ClusterEnvironment, stops: Stops) {
+  if (environment.passedOn["PLAID_ENV"] !== undefined || environment.passedOn["NODE_ENV"] === "production")
+    return undefined;
+  const simulator = await startPlaidSimulator({ snapshotFile: join(environment.home, "plaid-simulator.json") });
+  stops.push(() => simulator.stop());
+  return simulator;
 }
 
 function supervise(name: string, part: PartName, given: Readonly<Record<string, string>>): SupervisedProcess {

@@ -9,7 +9,15 @@ import {
   type AccountsAreaOptions,
 } from "@florin/subgraph-accounts";
 import { createLedgerArea, type LedgerArea, type LedgerAreaOptions } from "@florin/subgraph-ledger";
+import {
+  createPortfolioArea,
+  PORTFOLIO_BALANCES_CONSUMER,
+  PORTFOLIO_LINKED_CONSUMER,
+  type PortfolioArea,
+  type PortfolioAreaOptions,
+} from "@florin/subgraph-portfolio";
 import type { Logger, Metrics } from "@florin/telemetry";
+import type { PlaidTools } from "./plaid-tools.js";
 import { deriveSecret } from "./secrets.js";
 
 /** How each area is put together, in one process with the others or in one of its own. */
@@ -32,9 +40,15 @@ const AUDIT_ORIGIN = "florin.local/book/main";
 
 /** Groups that must be there before a stream is delivered: an event published to nobody would count as delivered. */
 export const expectedGroups: Readonly<Record<Area, readonly string[]>> = {
-  accounts: ["ledger.account-commands"],
-  ledger: [ACCOUNTS_CONSUMER],
+  accounts: ["ledger.account-commands", PORTFOLIO_LINKED_CONSUMER],
+  ledger: [ACCOUNTS_CONSUMER, PORTFOLIO_BALANCES_CONSUMER],
+  portfolio: [],
 };
+
+/** What accounts seals for portfolio: institutions' answers on their way (packages/linked-data). */
+function snapshotKeyOf(masterKey: Uint8Array): Buffer {
+  return deriveSecret(masterKey, "linked-snapshots");
+}
 
 export function createPlatformSealer(masterKey: Uint8Array) {
   return createSealer(deriveSecret(masterKey, "sealer"));
@@ -42,12 +56,21 @@ export function createPlatformSealer(masterKey: Uint8Array) {
 
 export function composeAccounts(
   foundations: AreaFoundations,
-  own: Pick<AccountsAreaOptions, "verifyServiceToken" | "replicaUrl">,
+  own: Pick<AccountsAreaOptions, "verifyServiceToken" | "replicaUrl"> & {
+    /** undefined: nobody can link accounts here. */
+    readonly plaid: PlaidTools | undefined;
+  },
 ): Promise<AccountsArea> {
   const { masterKey, isDemo, ...shared } = foundations;
+  const { plaid, ...rest } = own;
+  const { openPlaid, vault, obtainDemoToken } = plaid ?? {};
   return createAccountsArea({
     ...shared,
-    ...own,
+    ...rest,
+    linked:
+      openPlaid === undefined || vault === undefined
+        ? undefined
+        : { openPlaid, vault, obtainDemoToken, snapshotKey: snapshotKeyOf(masterKey) },
     clock: systemClock,
     ids: randomIds,
     sealer: createPlatformSealer(masterKey),
@@ -77,5 +100,20 @@ export function composeLedger(
     ids: randomIds,
     sealer: createPlatformSealer(masterKey),
     ownersMayMoveCash: isDemo,
+  });
+}
+
+export function composePortfolio(
+  foundations: AreaFoundations,
+  own: Pick<PortfolioAreaOptions, "verifyServiceToken" | "verifyViewer" | "replicaUrl">,
+): Promise<PortfolioArea> {
+  const { masterKey, isDemo: _, ...shared } = foundations;
+  return createPortfolioArea({
+    ...shared,
+    ...own,
+    clock: systemClock,
+    ids: randomIds,
+    sealer: createPlatformSealer(masterKey),
+    snapshotKey: snapshotKeyOf(masterKey),
   });
 }

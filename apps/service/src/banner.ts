@@ -2,6 +2,8 @@ export interface BannerFacts {
   readonly url: string;
   readonly database: string;
   readonly home: string;
+  /** undefined: none runs here. */
+  readonly plaidSimulator: string | undefined;
   readonly startedInMs: number;
   readonly demo:
     | {
@@ -25,6 +27,8 @@ export function banner(facts: BannerFacts): string {
     `    database   ${facts.database}`,
     `    home       ${facts.home}   (logs in florin.log)`,
   ];
+  if (facts.plaidSimulator !== undefined)
+    lines.push(`    Plaid      ${facts.plaidSimulator}   (the simulator; client id and secret florin-demo)`);
   if (facts.demo !== undefined) {
     const width = Math.max(...facts.demo.logins.map((login) => login.identifier.length));
     lines.push("", `  Demo logins, password ${facts.demo.password}`, "");

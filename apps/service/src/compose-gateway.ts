@@ -23,7 +23,10 @@ export interface GatewayFoundations {
 
 export function composeGateway(
   foundations: GatewayFoundations,
-  own: Pick<GatewayOptions, "subgraphs" | "serviceTokens" | "exchangeApiKey" | "jwks" | "readiness">,
+  own: Pick<
+    GatewayOptions,
+    "subgraphs" | "serviceTokens" | "exchangeApiKey" | "jwks" | "readiness" | "receivePlaidWebhook"
+  >,
 ): Promise<RunningGateway> {
   const { host, port, bus, verifyViewer, streams, logger, metrics, isDemo, isProduction } = foundations;
   const sealer = createPlatformSealer(foundations.masterKey);

@@ -1,10 +1,11 @@
 import { resolve } from "node:path";
 import { logLevels, type LogLevel } from "@florin/telemetry";
 import { z } from "zod";
+import { plaidVariables, readPlaidSettings, type PlaidSettings } from "./plaid-environment.js";
 import { StartError } from "./start-error.js";
 
 /** Everything that the processes of one part each read from the environment. The only file here that touches process.env. */
-export const partNames = ["gateway", "accounts", "ledger"] as const;
+export const partNames = ["gateway", "accounts", "ledger", "portfolio"] as const;
 export type PartName = (typeof partNames)[number];
 
 export interface CommonEnvironment {
@@ -26,9 +27,11 @@ export interface CommonEnvironment {
 export interface GatewayEnvironment extends CommonEnvironment {
   readonly accountsUrls: readonly string[];
   readonly ledgerUrls: readonly string[];
+  readonly portfolioUrls: readonly string[];
 }
 
-export interface AccountsEnvironment extends CommonEnvironment {
+/** What every part with a database of its own area reads. */
+export interface AreaEnvironment extends CommonEnvironment {
   /** May name several hosts, of which the primary is found. */
   readonly databaseUrl: string;
   readonly databaseReplicaUrl: string | undefined;
@@ -38,7 +41,16 @@ export interface AccountsEnvironment extends CommonEnvironment {
   readonly metricsPort: number | undefined;
 }
 
-export interface LedgerEnvironment extends AccountsEnvironment {
+export interface AccountsEnvironment extends AreaEnvironment {
+  /** undefined: nobody can link accounts here. */
+  readonly plaid: PlaidSettings | undefined;
+}
+
+export interface PortfolioEnvironment extends AreaEnvironment {
+  readonly accountsUrls: readonly string[];
+}
+
+export interface LedgerEnvironment extends AreaEnvironment {
   readonly accountsUrls: readonly string[];
   /** How long the right to write outlives its last renewal. */
   readonly leaseMs: number;
@@ -50,7 +62,7 @@ export interface LedgerEnvironment extends AccountsEnvironment {
   readonly checkpointFile: string | undefined;
 }
 
-const DEFAULT_PORTS = { gateway: 4000, accounts: 4001, ledger: 4002 } as const;
+const DEFAULT_PORTS = { gateway: 4000, accounts: 4001, ledger: 4002, portfolio: 4003 } as const;
 
 const databaseUrl = z.string().regex(/^postgres(ql)?:\/\//, "must begin with postgres://");
 const serviceUrls = z
@@ -83,8 +95,9 @@ const area = {
 
 /** By part; the names in them are all that a deployment may set (test/compose.test.ts). */
 export const environmentSchemas = {
-  gateway: common.extend({ ACCOUNTS_URL: serviceUrls, LEDGER_URL: serviceUrls }),
-  accounts: common.extend(area),
+  gateway: common.extend({ ACCOUNTS_URL: serviceUrls, LEDGER_URL: serviceUrls, PORTFOLIO_URL: serviceUrls }),
+  accounts: common.extend({ ...area, ...plaidVariables }),
+  portfolio: common.extend({ ...area, ACCOUNTS_URL: serviceUrls }),
   ledger: common.extend({
     ...area,
     ACCOUNTS_URL: serviceUrls,
@@ -98,12 +111,24 @@ export const environmentSchemas = {
 /** All problems at once, each naming its variable; then StartError. */
 export function readGatewayEnvironment(source: NodeJS.ProcessEnv = process.env): GatewayEnvironment {
   const values = parse(environmentSchemas.gateway, source);
-  return { ...toCommon("gateway", values), accountsUrls: values.ACCOUNTS_URL, ledgerUrls: values.LEDGER_URL };
+  return {
+    ...toCommon("gateway", values),
+    accountsUrls: values.ACCOUNTS_URL,
+    ledgerUrls: values.LEDGER_URL,
+    portfolioUrls: values.PORTFOLIO_URL,
+  };
 }
 
 export function readAccountsEnvironment(source: NodeJS.ProcessEnv = process.env): AccountsEnvironment {
   const values = parse(environmentSchemas.accounts, source);
-  return { ...toCommon("accounts", values), ...toArea(values) };
+  const { settings: plaid, problems } = readPlaidSettings(values);
+  if (problems.length > 0) throw new StartError(`The environment is not usable: ${problems.join("; ")}.`);
+  return { ...toCommon("accounts", values), ...toArea(values), plaid };
+}
+
+export function readPortfolioEnvironment(source: NodeJS.ProcessEnv = process.env): PortfolioEnvironment {
+  const values = parse(environmentSchemas.portfolio, source);
+  return { ...toCommon("portfolio", values), ...toArea(values), accountsUrls: values.ACCOUNTS_URL };
 }
 
 export function readLedgerEnvironment(source: NodeJS.ProcessEnv = process.env): LedgerEnvironment {
@@ -147,7 +172,7 @@ const cluster = z.object({
 export function readClusterEnvironment(source: NodeJS.ProcessEnv = process.env): ClusterEnvironment {
   const values = parse(cluster, source);
   // Two parts on one machine cannot have one port.
-  const perPart = ["FLORIN_KEYS", "ACCOUNTS_URL", "LEDGER_URL", "FLORIN_METRICS_PORT"];
+  const perPart = ["FLORIN_KEYS", "ACCOUNTS_URL", "LEDGER_URL", "PORTFOLIO_URL", "FLORIN_METRICS_PORT"];
   const own = new Set<string>([...Object.keys(cluster.shape), ...perPart]);
   const passedOn = Object.entries(source).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !own.has(entry[0]),

@@ -1,4 +1,5 @@
 import { connectEventStream, connectService, connectSubgraph } from "@florin/graph";
+import type { Area } from "@florin/kernel";
 import { systemClock } from "@florin/resilience";
 import { composeGateway } from "./compose-gateway.js";
 import { fundDemoWallets } from "./demo-funding.js";
@@ -9,12 +10,13 @@ import { createRemoteViewers } from "./remote-viewers.js";
 import { readMasterKey } from "./secrets.js";
 import { readServiceIdentity } from "./service-keys.js";
 import { startUntilDone } from "./until-done.js";
+import { connectWebhooks } from "./webhook-http.js";
 
 /** The feeds of live queries give a page 5 s. */
 const EVENTS_BUDGET_MS = 4_000;
 const FUND_AGAIN_MS = 250;
 
-/** The public door as a process: keys → clients of accounts and ledger → door → demo funds when they are on. It keeps nothing. */
+/** The public door as a process: keys → clients of accounts, ledger and portfolio → door → demo funds when they are on. It keeps nothing. */
 export async function startGatewayPart(environment: GatewayEnvironment): Promise<RunningPart> {
   const masterKey = await readMasterKey(environment.keys);
   const own = await readServiceIdentity(environment.keys, "gateway", systemClock);
@@ -23,24 +25,34 @@ export async function startGatewayPart(environment: GatewayEnvironment): Promise
     stops.push((deadlineMs) => bus.stop(deadlineMs));
     const accounts = connectService({ name: "accounts", urls: environment.accountsUrls });
     const ledger = connectService({ name: "ledger", urls: environment.ledgerUrls });
-    stops.push(() => [accounts, ledger].forEach((client) => client.stop()));
+    const portfolio = connectService({ name: "portfolio", urls: environment.portfolioUrls });
+    stops.push(() => [accounts, ledger, portfolio].forEach((client) => client.stop()));
     const identity = connectIdentity(accounts, own.tokens);
     const viewers = createRemoteViewers({ identity, bus, clock: systemClock, logger });
     stops.push(viewers.stop);
 
     const { host, port, isDemo, isProduction } = environment;
-    const streamOf = (client: typeof accounts, stream: "accounts" | "ledger") =>
+    const streamOf = (client: typeof accounts, stream: Area) =>
       connectEventStream(client, own.tokens, { stream, budgetMs: EVENTS_BUDGET_MS });
     const gateway = await composeGateway(
       {
         ...{ host, port, bus, masterKey, isDemo, isProduction, logger, metrics, verifyViewer: viewers.verifyViewer },
-        streams: { accounts: streamOf(accounts, "accounts"), ledger: streamOf(ledger, "ledger") },
+        streams: {
+          accounts: streamOf(accounts, "accounts"),
+          ledger: streamOf(ledger, "ledger"),
+          portfolio: streamOf(portfolio, "portfolio"),
+        },
       },
       {
-        subgraphs: { accounts: connectSubgraph(accounts), ledger: connectSubgraph(ledger) },
+        subgraphs: {
+          accounts: connectSubgraph(accounts),
+          ledger: connectSubgraph(ledger),
+          portfolio: connectSubgraph(portfolio),
+        },
         serviceTokens: own.tokens,
         exchangeApiKey: identity.exchangeApiKey,
         jwks: viewers.jwks,
+        receivePlaidWebhook: connectWebhooks(accounts, own.tokens),
         readiness: () => {
           const parts = {
             viewers: viewers.isReady(),

@@ -5,7 +5,7 @@ import { formatInstant, parseInstant } from "@florin/kernel";
 import type { AccountsArea, EndedSession } from "@florin/subgraph-accounts";
 import { z } from "zod";
 
-const VERIFIERS = ["gateway", "ledger"];
+const VERIFIERS = ["gateway", "ledger", "portfolio"];
 const BUDGET_MS = 2_000;
 const exchangeRequest = z.object({ key: z.string().max(200) });
 

@@ -4,6 +4,7 @@ import {
   readAccountsEnvironment,
   readGatewayEnvironment,
   readLedgerEnvironment,
+  readPortfolioEnvironment,
   type CommonEnvironment,
   type PartName,
 } from "./environment.js";
@@ -11,7 +12,7 @@ import type { RunningPart } from "./part.js";
 import { runUntilSignal } from "./run-until-signal.js";
 import { StartError } from "./start-error.js";
 
-// `node apps/service/dist/main.js gateway|accounts|ledger` runs one part; `all` runs them together; `keys <directory>` makes the keys.
+// `node apps/service/dist/main.js gateway|accounts|ledger|portfolio` runs one part; `all` runs them together; `keys <directory>` makes the keys.
 // Exit codes: 0 stopped cleanly, 1 could not start or had to give up. What another part needs is not even loaded.
 
 const STOP_DEADLINE_MS = 10_000;
@@ -31,6 +32,11 @@ const starts: Record<PartName, () => Promise<{ environment: CommonEnvironment; p
     const environment = readLedgerEnvironment();
     const { startLedgerPart } = await import("./ledger-part.js");
     return { environment, part: await startLedgerPart(environment) };
+  },
+  portfolio: async () => {
+    const environment = readPortfolioEnvironment();
+    const { startPortfolioPart } = await import("./portfolio-part.js");
+    return { environment, part: await startPortfolioPart(environment) };
   },
 };
 

@@ -22,7 +22,7 @@ import { StartError } from "./start-error.js";
  *   service/<name>.json    the private key of one service; give each process its own and no other
  *   service/public.json    the public keys of all; read again while the processes run, so a key can be added or retired without a restart
  */
-export const serviceNames = ["gateway", "accounts", "ledger"] as const;
+export const serviceNames = ["gateway", "accounts", "ledger", "portfolio"] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 /** How long a retired key may still be believed. */

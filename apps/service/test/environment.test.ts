@@ -10,6 +10,7 @@ const gateway = {
   REDIS_URL: "redis://127.0.0.1:6379",
   ACCOUNTS_URL: "http://a:4001",
   LEDGER_URL: "http://l1:4002, http://l2:4002",
+  PORTFOLIO_URL: "http://f:4003",
 };
 const area = { ...gateway, DATABASE_URL: "postgres://u:p@h1:1,h2:2/db" };
 
@@ -53,4 +54,44 @@ it("hands the parts of one machine what was given, and decides itself where they
   });
   expect(home).toBe("/f");
   expect(passedOn).toEqual({ FLORIN_LEASE_MS: "900", NODE_ENV: "development", FLORIN_DEMO: "1" });
+});
+
+describe("how Plaid is reached", () => {
+  const plaidOf = (given: Readonly<Record<string, string>>) => readAccountsEnvironment({ ...area, ...given }).plaid;
+
+  it("is not at all unless an environment is named", () => {
+    expect(plaidOf({ PLAID_CLIENT_ID: "id", PLAID_SECRET: "secret" })).toBeUndefined();
+  });
+
+  it("takes the simulator's published credentials for the simulator alone", () => {
+    expect(plaidOf({ PLAID_ENV: "simulator", PLAID_SIMULATOR_URL: "http://127.0.0.1:4010" })).toMatchObject({
+      environment: "simulator",
+      clientId: "florin-demo",
+    });
+    expect(() => plaidOf({ PLAID_ENV: "sandbox" })).toThrow(/PLAID_CLIENT_ID is missing.*PLAID_SECRET is missing/);
+  });
+
+  it.each([
+    [{ PLAID_ENV: "prod" }, /PLAID_ENV/],
+    [{ PLAID_ENV: "simulator" }, /PLAID_SIMULATOR_URL is missing/],
+    [
+      { PLAID_ENV: "sandbox", PLAID_CLIENT_ID: "id", PLAID_SECRET: "s", PLAID_SIMULATOR_URL: "http://127.0.0.1:1" },
+      /PLAID_SIMULATOR_URL has no place/,
+    ],
+    [{ PLAID_ENV: "production", PLAID_CLIENT_ID: "id", PLAID_SECRET: "s" }, /FLORIN_KEYRING is missing/],
+  ])("refuses to start with %j", (given, why) => {
+    expect(() => plaidOf(given)).toThrow(why);
+  });
+
+  it("never says a secret in what it complains of", () => {
+    const given = { PLAID_ENV: "production", PLAID_CLIENT_ID: "id", PLAID_SECRET: "canary-of-a-secret" };
+    let said = "";
+    try {
+      plaidOf(given);
+    } catch (error) {
+      said = String(error);
+    }
+    expect(said).toContain("FLORIN_KEYRING");
+    expect(said).not.toContain("canary");
+  });
 });

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { StartError } from "@florin/service";
+import { plaidVariables, readPlaidSettings, StartError, type PlaidSettings } from "@florin/service";
 import { logLevels, type LogLevel } from "@florin/telemetry";
 import { z } from "zod";
 
@@ -16,6 +16,10 @@ export interface Environment {
   readonly logLevel: LogLevel;
   /** Does the auditor halt the book's writes when it finds money made or lost? */
   readonly haltsOnViolation: boolean;
+  /** undefined: nobody can link accounts here. With the simulator and no URL of one, `simulatorPort` says where ours is. */
+  readonly plaid: PlaidSettings | undefined;
+  /** undefined: no simulator is started here. 0: any free port. */
+  readonly simulatorPort: number | undefined;
   /** How long a process that was told to stop goes on answering while it says that it is not ready. */
   readonly drainMs: number;
 }
@@ -32,6 +36,10 @@ const schema = z.object({
   NODE_ENV: z.string().default("development"),
   FLORIN_HALT_ON_VIOLATION: z.enum(["on", "off"]).default("on"),
   LOG_LEVEL: z.enum(logLevels).default("info"),
+  ...plaidVariables,
+  // As in npm start everything else, Plaid is at hand without the internet.
+  PLAID_ENV: plaidVariables.PLAID_ENV.optional(),
+  PLAID_SIMULATOR_PORT: z.coerce.number().int().min(0).max(65_535).default(4010),
   FLORIN_DRAIN_MS: z.coerce.number().int().min(0).max(600_000).default(0),
 });
 
@@ -45,6 +53,14 @@ export function readEnvironment(source: NodeJS.ProcessEnv = process.env): Enviro
   }
   const values = parsed.data;
   const isProduction = values.NODE_ENV === "production";
+  const plaidEnvironment = values.PLAID_ENV ?? (isProduction ? "off" : "simulator");
+  const startsSimulator = plaidEnvironment === "simulator" && values.PLAID_SIMULATOR_URL === undefined;
+  const { settings: plaid, problems } = readPlaidSettings({
+    ...values,
+    PLAID_ENV: plaidEnvironment,
+    ...(startsSimulator ? { PLAID_SIMULATOR_URL: `http://127.0.0.1:${values.PLAID_SIMULATOR_PORT}` } : {}),
+  });
+  if (problems.length > 0) throw new StartError(`The environment is not usable: ${problems.join("; ")}.`);
   return {
     port: values.PORT,
     host: values.HOST,
@@ -55,6 +71,8 @@ export function readEnvironment(source: NodeJS.ProcessEnv = process.env): Enviro
     isProduction,
     haltsOnViolation: values.FLORIN_HALT_ON_VIOLATION === "on",
     logLevel: values.LOG_LEVEL,
+    plaid,
+    simulatorPort: startsSimulator ? values.PLAID_SIMULATOR_PORT : undefined,
     drainMs: values.FLORIN_DRAIN_MS,
   };
 }

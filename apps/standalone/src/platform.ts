@@ -6,9 +6,13 @@ import {
   composeAccounts,
   composeGateway,
   composeLedger,
+  composePortfolio,
+  createPlaidTools,
   createProbe,
+  deriveSecret,
   ensureMasterKey,
   expectedGroups,
+  freePort,
   fundDemoWallets,
   migrateOrExplain,
   readMasterKey,
@@ -16,10 +20,12 @@ import {
   Stops,
   toExchangedKey,
   type BannerFacts,
+  type PlaidTools,
 } from "@florin/service";
+import { startPlaidSimulator } from "@florin/plaid-simulator";
 import { systemClock } from "@florin/resilience";
 import type { AccountsArea } from "@florin/subgraph-accounts";
-import { createLogger, createMetrics } from "@florin/telemetry";
+import { createLogger, createMetrics, type Logger, type Metrics } from "@florin/telemetry";
 import type { Environment } from "./environment.js";
 import { openLogFile } from "./log-file.js";
 import { assertPortIsFree } from "./port.js";
@@ -27,7 +33,7 @@ import { assertPortIsFree } from "./port.js";
 /**
  * The composition root of `npm start`: everything in one process, the same code as in many (apps/service).
  *
- * Order up: port free? → secrets → PostgreSQL → migrations → areas (consumers before relays) → gateway → demo data. What was
+ * Order up: port free? → secrets → PostgreSQL → migrations → Plaid's simulator → areas (consumers before relays) → gateway → demo data. What was
  * started is stopped in the opposite order, also when a later step fails. Order down: the door closes first, so requests under
  * way find everything they need; PostgreSQL goes last.
  */
@@ -47,8 +53,10 @@ export function startPlatform(
 }
 
 async function start(environment: Environment, onProgress: (step: string) => void, stops: Stops): Promise<Platform> {
-  const { host, port, isDemo, isProduction } = environment;
-  await assertPortIsFree(host, port);
+  const { host, isDemo, isProduction } = environment;
+  await assertPortIsFree(host, environment.port);
+  // Known before anything listens: the simulator is told where its webhooks go.
+  const port = environment.port === 0 ? await freePort() : environment.port;
   await mkdir(environment.home, { recursive: true });
   const keys = join(environment.home, "keys");
   await ensureMasterKey(keys);
@@ -70,7 +78,11 @@ async function start(environment: Environment, onProgress: (step: string) => voi
   const bus = createInProcessBus({ logger, metrics, expectedGroups });
   const services = await createServices();
   const foundations = { databaseUrl: database.url, bus, masterKey, isDemo, logger, metrics };
-  const accounts = await composeAccounts(foundations, { verifyServiceToken: services.verifierOf("accounts") });
+  const { plaid, simulatorUrl } = await startPlaid(environment, port, { masterKey, logger, metrics, stops });
+  const accounts = await composeAccounts(foundations, {
+    verifyServiceToken: services.verifierOf("accounts"),
+    plaid,
+  });
   stops.push((deadlineMs) => accounts.stop(deadlineMs));
   const { verifyViewer } = accounts;
   const ledger = await composeLedger(foundations, {
@@ -80,23 +92,31 @@ async function start(environment: Environment, onProgress: (step: string) => voi
     haltsOnViolation: environment.haltsOnViolation,
   });
   stops.push((deadlineMs) => ledger.stop(deadlineMs));
+  const portfolio = await composePortfolio(foundations, {
+    verifyServiceToken: services.verifierOf("portfolio"),
+    verifyViewer,
+  });
+  stops.push((deadlineMs) => portfolio.stop(deadlineMs));
   stops.push((deadlineMs) => bus.stop(deadlineMs));
 
   let isSeeded = false;
   const isAccountsWell = createProbe("asking accounts", async () => (await accounts.health()).ready);
   const isLedgerWell = createProbe("asking the ledger", async () => (await ledger.health()).ready);
+  const isPortfolioWell = createProbe("asking the portfolio", async () => (await portfolio.health()).ready);
   const gateway = await composeGateway(
     {
       ...{ host, port, bus, masterKey, isDemo, isProduction, logger, metrics, verifyViewer },
-      streams: { accounts: accounts.stream, ledger: ledger.stream },
+      streams: { accounts: accounts.stream, ledger: ledger.stream, portfolio: portfolio.stream },
     },
     {
-      subgraphs: { accounts: accounts.subgraph, ledger: ledger.subgraph },
+      subgraphs: { accounts: accounts.subgraph, ledger: ledger.subgraph, portfolio: portfolio.subgraph },
       serviceTokens: services.tokens,
       exchangeApiKey: async (key) => toExchangedKey(await accounts.exchangeApiKey(key)),
       jwks: accounts.jwks,
+      receivePlaidWebhook: accounts.linkedWorker?.receiveWebhook,
       readiness: async () => {
-        const parts = { accounts: await isAccountsWell(), ledger: await isLedgerWell(), demo: isSeeded };
+        const [accounts, ledger, portfolio] = await Promise.all([isAccountsWell(), isLedgerWell(), isPortfolioWell()]);
+        const parts = { accounts, ledger, portfolio, demo: isSeeded };
         return { isReady: Object.values(parts).every(Boolean), parts };
       },
     },
@@ -108,10 +128,38 @@ async function start(environment: Environment, onProgress: (step: string) => voi
   logger.info({ url: gateway.url, database: database.description }, "ready");
   return {
     url: gateway.url,
-    facts: { database: database.description, home: environment.home, demo },
+    facts: { database: database.description, home: environment.home, plaidSimulator: simulatorUrl, demo },
     drain: gateway.drain,
     stop: (deadlineMs) => stops.stopAll(deadlineMs),
   };
+}
+
+/** Plaid as it is configured; its simulator beside us where no other is named, with what it knows kept in the home. */
+async function startPlaid(
+  environment: Environment,
+  port: number,
+  { masterKey, logger, metrics, stops }: { masterKey: Buffer; logger: Logger; metrics: Metrics; stops: Stops },
+): Promise<{ readonly plaid: PlaidTools | undefined; readonly simulatorUrl: string | undefined }> {
+  if (environment.plaid === undefined) return { plaid: undefined, simulatorUrl: undefined };
+  const webhookUrl = environment.plaid.webhookUrl ?? `http://${environment.host}:${port}/webhooks/plaid`;
+  const simulator =
+    environment.simulatorPort === undefined
+      ? undefined
+      : await startPlaidSimulator({
+          port: environment.simulatorPort,
+          snapshotFile: join(environment.home, "plaid-simulator.json"),
+          onProblem: (problem) => logger.error({ err: problem }, "the Plaid simulator failed at something"),
+        });
+  if (simulator !== undefined) stops.push(() => simulator.stop());
+  const plaid = createPlaidTools({
+    settings: { ...environment.plaid, webhookUrl, simulatorUrl: simulator?.url ?? environment.plaid.simulatorUrl },
+    masterKey: deriveSecret(masterKey, "plaid"),
+    redisUrl: undefined,
+    logger,
+    metrics,
+  });
+  stops.push(() => plaid.stop());
+  return { plaid, simulatorUrl: simulator?.url ?? environment.plaid.simulatorUrl };
 }
 
 /** One process, and still the areas answer to the gateway's signature alone. The key lives as long as the process. */

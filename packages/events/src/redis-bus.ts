@@ -21,7 +21,7 @@ export interface RedisBusOptions {
    * Every group of every stream that this process touches, in all processes the same: nothing that one of them has not finished is
    * trimmed or counts as delivered. Redis is asked for no group that is not named here.
    */
-  readonly expectedGroups: Readonly<Record<Area, readonly string[]>>;
+  readonly expectedGroups: Readonly<Partial<Record<Area, readonly string[]>>>;
   /** One per database: two that share a prefix would take each other's positions for their own. */
   readonly keyPrefix?: string;
   readonly logger: Logger;
@@ -121,7 +121,7 @@ class RedisBus implements ReachableBus {
   }
 
   consume(group: ConsumerGroup): Consumption {
-    if (!this.#options.expectedGroups[group.stream].includes(group.name)) {
+    if (this.#options.expectedGroups[group.stream]?.includes(group.name) !== true) {
       throw new Error(
         `The group ${group.name} is not among expectedGroups.${group.stream}; name it there in every process, or its events could be trimmed.`,
       );
@@ -183,7 +183,7 @@ class RedisBus implements ReachableBus {
 
   #createParts(name: Area): StreamParts {
     const { keyPrefix, expectedGroups, maxLength, horizon, logger } = { ...DEFAULTS, ...this.#options };
-    const groups = expectedGroups[name];
+    const groups = expectedGroups[name] ?? [];
     const stream = new RedisStream(this.#commands, keyPrefix, name, groups);
     const publisher = new RedisPublisher({
       stream,

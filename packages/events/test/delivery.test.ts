@@ -1,5 +1,4 @@
 import { createOutboxStore, discardDeadLetter, listDeadLetters, requestReplay, type Database } from "@florin/db";
-import type { Area } from "@florin/kernel";
 import {
   createTestDatabase,
   eventually,
@@ -20,10 +19,11 @@ import {
   startLife,
   type CreateBus,
   type Effect,
+  type TestArea,
 } from "./postgres-areas.js";
 
 let testDatabase: TestDatabase;
-let databases: Record<Area, Database>;
+let databases: Record<TestArea, Database>;
 
 beforeEach(async () => {
   testDatabase = await createTestDatabase();
@@ -43,7 +43,7 @@ const WRITERS = 8;
 const PER_WRITER = 125;
 
 /** Each writer has three keys of its own and commits to them one after the other, so the order per key is known. */
-async function writeAll(area: Area, onCommit: () => void): Promise<void> {
+async function writeAll(area: TestArea, onCommit: () => void): Promise<void> {
   await Promise.all(
     Array.from({ length: WRITERS }, async (_, writer) => {
       for (let number = 0; number < PER_WRITER; number++) {
@@ -60,7 +60,7 @@ function byKey(effects: readonly Effect[]): Map<string, Effect[]> {
   return grouped;
 }
 
-const countOf = async (area: Area): Promise<number> => (await listEffects(databases[area], area)).length;
+const countOf = async (area: TestArea): Promise<number> => (await listEffects(databases[area], area)).length;
 
 /**
  * What every adapter must do.
@@ -77,9 +77,9 @@ function carriesEvents(createBus: CreateBus, forget: () => Promise<void>): void 
       ledger: createEffectGroup({ database: databases.ledger, area: "ledger", beforeEffect }),
     };
     let deliveries = 0;
-    const countDeliveries = (area: Area) => ({
+    const countDeliveries = (area: TestArea) => ({
       ...groups[area],
-      handle: (event: Parameters<(typeof groups)[Area]["handle"]>[0]) => {
+      handle: (event: Parameters<(typeof groups)[TestArea]["handle"]>[0]) => {
         deliveries += 1;
         return groups[area].handle(event);
       },

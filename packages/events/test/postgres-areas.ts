@@ -32,8 +32,10 @@ import {
 } from "../src/index.js";
 import { newMetrics, silent } from "./group-model.js";
 
+/** Two that tell each other. */
 export const areas = ["accounts", "ledger"] as const satisfies readonly Area[];
-export const otherArea = (area: Area): Area => (area === "accounts" ? "ledger" : "accounts");
+export type TestArea = (typeof areas)[number];
+export const otherArea = (area: TestArea): TestArea => (area === "accounts" ? "ledger" : "accounts");
 
 /** A table per area that counts effects: a row per application, in the order of application. */
 export async function createEffectTables(url: string): Promise<void> {
@@ -46,7 +48,7 @@ export async function createEffectTables(url: string): Promise<void> {
   await database.stop();
 }
 
-export function connectArea(url: string, area: Area, idleInTransactionMs?: number): Database {
+export function connectArea(url: string, area: TestArea, idleInTransactionMs?: number): Database {
   return connectDatabase({
     url,
     area,
@@ -57,7 +59,7 @@ export function connectArea(url: string, area: Area, idleInTransactionMs?: numbe
 }
 
 /** One event of the area, in a transaction of its own. */
-export async function commitEvent(database: Database, area: Area, key: string, number: number): Promise<void> {
+export async function commitEvent(database: Database, area: TestArea, key: string, number: number): Promise<void> {
   const event: NewEvent = {
     eventId: asUuid(randomUUID()),
     key,
@@ -88,7 +90,7 @@ export interface Effect {
   readonly number: bigint;
 }
 
-export async function listEffects(database: Database, area: Area): Promise<readonly Effect[]> {
+export async function listEffects(database: Database, area: TestArea): Promise<readonly Effect[]> {
   return database.sql<Effect[]>`select key, position, number from ${database.sql(`${area}.effect`)} order by n`;
 }
 
@@ -102,7 +104,7 @@ function parseNumber(payload: Json): bigint {
 export interface GroupSetting {
   readonly database: Database;
   /** The consuming area. */
-  readonly area: Area;
+  readonly area: TestArea;
   readonly hasInbox?: boolean;
   readonly beforeEffect?: (event: EventEnvelope) => Promise<void>;
 }
@@ -131,7 +133,7 @@ export function createEffectGroup({ database, area, hasInbox = true, beforeEffec
 
 export interface Life {
   readonly bus: Bus;
-  readonly consumptions: Readonly<Record<Area, Consumption>>;
+  readonly consumptions: Readonly<Record<TestArea, Consumption>>;
   wake(): void;
   /** As a kill: nothing is drained, nothing is written down; what PostgreSQL already runs may still commit. */
   kill(): Promise<void>;
@@ -150,8 +152,8 @@ export interface LifeSetting {
 
 /** One process: a bus, and per area a relay, a group and its replay. */
 export function startLife(
-  databases: Readonly<Record<Area, Database>>,
-  groups: Readonly<Record<Area, ConsumerGroup>>,
+  databases: Readonly<Record<TestArea, Database>>,
+  groups: Readonly<Record<TestArea, ConsumerGroup>>,
   { createBus = createInProcessBus, saveEveryMs = 50 }: LifeSetting = {},
 ): Life {
   const bus = createBus({

@@ -8,13 +8,14 @@ import { startPart, type FlorinPart, type PartEnvironment, type PartKind } from 
 import { findFreePort } from "./free-port.js";
 
 /**
- * The distributed form as real processes: gateways, accounts and ledgers from apps/service, each with its own address, log and process
+ * The distributed form as real processes: gateways, accounts, ledgers and portfolios from apps/service, each with its own address, log and process
  * id, over a PostgreSQL and a Redis of the caller's. Whatever happens in a test, `stop` leaves nothing running.
  */
 export interface FlorinCluster {
   readonly gateways: readonly FlorinPart[];
   readonly accounts: readonly FlorinPart[];
   readonly ledgers: readonly FlorinPart[];
+  readonly portfolios: readonly FlorinPart[];
   readonly parts: readonly FlorinPart[];
   /** Keys and logs, until stop. */
   readonly directory: string;
@@ -29,6 +30,7 @@ export interface FlorinClusterOptions {
   readonly gateways?: number;
   readonly accounts?: number;
   readonly ledgers?: number;
+  readonly portfolios?: number;
   /** For every part. */
   readonly environment?: PartEnvironment;
   /** For one part: `environmentOf("ledger", 1)` is the second ledger's. A `clockSkew(…)` fits here. */
@@ -36,7 +38,7 @@ export interface FlorinClusterOptions {
   readonly startDeadlineMs?: number;
 }
 
-const KINDS: readonly PartKind[] = ["accounts", "ledger", "gateway"];
+const KINDS: readonly PartKind[] = ["accounts", "ledger", "portfolio", "gateway"];
 const PROGRAM = fileURLToPath(new URL("../../../apps/service/dist/main.js", import.meta.url));
 const START_DEADLINE_MS = 60_000;
 
@@ -47,6 +49,7 @@ export async function startFlorinCluster(options: FlorinClusterOptions): Promise
     gateway: options.gateways ?? 1,
     accounts: options.accounts ?? 1,
     ledger: options.ledgers ?? 1,
+    portfolio: options.portfolios ?? 1,
   };
   const directory = await mkdtemp(join(tmpdir(), "florin-cluster-"));
   const keys = join(directory, "keys");
@@ -61,6 +64,7 @@ export async function startFlorinCluster(options: FlorinClusterOptions): Promise
     FLORIN_DEMO: "1",
     ACCOUNTS_URL: urlsOf("accounts"),
     LEDGER_URL: urlsOf("ledger"),
+    PORTFOLIO_URL: urlsOf("portfolio"),
     ...options.environment,
   };
 
@@ -87,6 +91,7 @@ export async function startFlorinCluster(options: FlorinClusterOptions): Promise
     gateways: ofKind("gateway"),
     accounts: ofKind("accounts"),
     ledgers: ofKind("ledger"),
+    portfolios: ofKind("portfolio"),
     parts,
     directory,
     stop,

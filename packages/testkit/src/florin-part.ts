@@ -4,7 +4,7 @@ import { open, readFile, stat } from "node:fs/promises";
 import { eventually } from "./eventually.js";
 
 /** One process of the distributed form: started, killed, frozen and restarted by its process id, at the same address each time. */
-export type PartKind = "gateway" | "accounts" | "ledger";
+export type PartKind = "gateway" | "accounts" | "ledger" | "portfolio";
 
 /** Undefined takes a variable away. */
 export type PartEnvironment = Readonly<Record<string, string | undefined>>;
