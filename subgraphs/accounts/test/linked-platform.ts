@@ -9,7 +9,7 @@ import {
   type SnapshotRow,
 } from "@florin/linked-data";
 import { requestJobs, type LinkedJobKind } from "@florin/db/accounts";
-import { addMicros, formatId, type Clock, type Uuid } from "@florin/kernel";
+import { addMicros, formatId, formatInstant, type Clock, type Uuid } from "@florin/kernel";
 import { createDerivedKeyProvider, createPlaidPort, createTokenVault } from "@florin/plaid";
 import { startPlaidSimulator, type PlaidSimulator, type SimulatorOptions } from "@florin/plaid-simulator";
 import { randomIds, systemClock } from "@florin/resilience";
@@ -133,7 +133,7 @@ export async function startLinkedPlatform(
       random: () => 0,
       logger,
       metrics,
-      policy: { lookEveryMs: 50, reconcileEveryMs: 0, ...options.policy, ...policy },
+      policy: { lookEveryMs: 50, reconcileEveryMs: 0, pageSize: 20, ...options.policy, ...policy },
       wakeRelay: () => undefined,
     };
     const worker = await createLinkedWorker(workerOptions);
@@ -176,7 +176,7 @@ export async function startLinkedPlatform(
         const waiting = await database.sql`
           select from accounts.linked_job j join accounts.linked_item i using (item_id)
           where (${itemId ?? null}::uuid is null or item_id = ${itemId ?? null}::uuid)
-            and (requested > done and not_before <= clock_timestamp() or i.lease_owner is not null)
+            and (requested > done and not_before <= ${formatInstant(clock.now())} or i.lease_owner is not null)
             and (i.removed_at is null or j.kind = 'REMOVE')`;
         return waiting.length === 0;
       }, 20_000);

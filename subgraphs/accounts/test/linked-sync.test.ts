@@ -24,7 +24,7 @@ afterAll(() => platform.stop());
 
 /** As many transactions at the institution as make three pages. */
 function addThreePages(login: LinkedLogin): void {
-  const add = Array.from({ length: 1_100 }, (_, at) => ({ amount: at + 0.25, name: `Bulk ${at}` }));
+  const add = Array.from({ length: 50 }, (_, at) => ({ amount: at + 0.25, name: `Bulk ${at}` }));
   platform.simulator.control.items.changeTransactions(login.plaidItemId, { add });
 }
 

@@ -26,7 +26,6 @@ export async function syncHoldings(parts: SyncParts, run: JobRun): Promise<void>
   });
 }
 
-const PAGE_SIZE = 500;
 /** The list may move under the reader, who then begins again. */
 const MAX_READS = 4;
 /** Kept in memory until the window is whole. */
@@ -101,7 +100,7 @@ async function readOnce(
   const securities = new Map<string, SecurityData>();
   let total: number | undefined;
   for (let offset = 0; ;) {
-    const options = { ...window, offset, count: PAGE_SIZE, isAsynchronous: isFirst };
+    const options = { ...window, offset, count: parts.policy.pageSize, isAsynchronous: isFirst };
     const page = withStorableTexts(await parts.plaid.getInvestmentTransactionsPage(run.call, options));
     total ??= page.total;
     if (page.total !== total) return undefined;

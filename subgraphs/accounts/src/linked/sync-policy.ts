@@ -20,6 +20,8 @@ export interface SyncPolicy {
   readonly balanceCallsInAll: number;
   /** Institutions that want to be told how old a balance may be. */
   readonly datedBalanceInstitutions: readonly string[];
+  /** Transactions asked for in one call, of either kind: 1 to 500. */
+  readonly pageSize: number;
   /** Of history, asked for at an item's first call: 1 to 730. */
   readonly transactionDays: number;
   /** Of investment transactions, read again each time; all of it once. */
@@ -51,6 +53,7 @@ export const defaultSyncPolicy: SyncPolicy = {
   balanceCallsPerPerson: 10,
   balanceCallsInAll: 5_000,
   datedBalanceInstitutions: ["ins_128026"],
+  pageSize: 500,
   transactionDays: 730,
   investmentWindowDays: 90,
   investmentHistoryDays: 729,

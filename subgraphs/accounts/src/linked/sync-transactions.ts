@@ -48,7 +48,6 @@ import {
  * over rows that are there (a cursor was refused) takes away what it does not bring, but only when history is complete.
  * Bounds: one page in memory, MAX_PAGES a run, MAX_CHUNK rows a snapshot.
  */
-const PAGE_SIZE = 500;
 const MAX_PAGES = 2_000;
 const MAX_RESTARTS = 5;
 const RESTART_PAUSE_MS = 250;
@@ -136,7 +135,7 @@ async function readPages(parts: SyncParts, run: JobRun, start: string | undefine
 async function readPage(parts: SyncParts, run: JobRun, cursor: string | undefined): Promise<TransactionsPage> {
   const options = {
     cursor,
-    count: PAGE_SIZE,
+    count: parts.policy.pageSize,
     daysRequested: cursor === undefined ? parts.policy.transactionDays : undefined,
   };
   for (let holds = 0; ; holds++) {
