@@ -10,23 +10,16 @@ import {
   insertToken,
   listItemLikenesses,
   lockLinkAttempt,
-  lockLinksOf,
   requestJobs,
   type LinkAttemptRecord,
 } from "@florin/db/accounts";
-import type {
-  RequestError} from "@florin/kernel";
-import {
-  formatId,
-  idempotencyKeyReused,
-  temporarilyUnavailable,
-  type Instant,
-  type Uuid,
-} from "@florin/kernel";
+import type { RequestError } from "@florin/kernel";
+import { formatId, idempotencyKeyReused, temporarilyUnavailable, type Instant, type Uuid } from "@florin/kernel";
 import { PlaidCallError, type ExchangedItem, type LinkedInSession, type SealedSecret } from "@florin/plaid";
 import { FaultInjected, faultPoint, retry } from "@florin/resilience";
 import { setTimeout as delay } from "node:timers/promises";
-import { findSameLogin, likenessesOf } from "./duplicate-policy.js";
+import { alreadyLinked, findLinked, SameLoginFound } from "./already-linked.js";
+import { likenessesOf } from "./duplicate-policy.js";
 import { badInput, digestOf, laterBy, ownerOf, toLinkError, type LinkParts } from "./link-parts.js";
 import { linkedItemUpdated } from "./linked-events.js";
 
@@ -87,7 +80,7 @@ export async function exchange(parts: LinkParts, work: ExchangeWork): Promise<Li
 export function outcomeOf(attempt: LinkAttemptRecord): LinkedOutcome {
   const itemId = attempt.status === "REPAIRED" ? attempt.itemId : attempt.resultItemId;
   if (itemId !== null)
-    return { itemId, rejection: attempt.status === "DUPLICATE" ? sameLogin : undefined, isReplay: true };
+    return { itemId, rejection: attempt.status === "DUPLICATE" ? alreadyLinked : undefined, isReplay: true };
   throw attempt.status === "LOST" ? answerLost() : tokenRefused();
 }
 
@@ -104,11 +97,6 @@ export async function findKeyedAttempt(
     throw idempotencyKeyReused();
   return findLinkAttempt(sql, kept.entityId);
 }
-
-const sameLogin = {
-  code: "ALREADY_LINKED",
-  message: "This login is linked already. Repair it with createLinkToken and its itemId to add accounts.",
-} as const;
 
 export function tokenRefused(): RequestError {
   return badInput(
@@ -145,7 +133,7 @@ async function claimAttempt(parts: LinkParts, work: ExchangeWork, digest: Uint8A
     const wasTried = attempt.status === "EXCHANGING";
     const isFree = attempt.status === "OPEN" || (wasTried && (attempt.claimedUntil ?? 0n) <= now);
     if (!isFree) return { attempt, isMine: false, wasTried };
-    const same = wasTried ? undefined : await findSame(tx, attempt.userId, work);
+    const same = wasTried ? undefined : await findLinked(tx, attempt.userId, work.chosen);
     if (same !== undefined) {
       const change = { status: "DUPLICATE", publicTokenDigest: digest, resultItemId: same, finishedAt: now } as const;
       await changeLinkAttempt(tx, attempt.attemptId, change);
@@ -191,14 +179,6 @@ async function claimKey(tx: Transaction, { key, publicToken }: ExchangeWork, att
   });
   if (kept !== undefined && (kept.operation !== "exchangePublicToken" || kept.fingerprint !== fingerprint))
     throw idempotencyKeyReused();
-}
-
-/** One link of a person at a time decides whether it is the same login as another. */
-async function findSame(tx: Transaction, userId: Uuid, { chosen }: Pick<ExchangeWork, "chosen">) {
-  const institutionId = chosen?.institution?.institutionId;
-  if (institutionId === undefined) return undefined;
-  await lockLinksOf(tx, userId);
-  return findSameLogin(chosen?.accounts ?? [], await listItemLikenesses(tx, userId, institutionId));
 }
 
 async function run(parts: LinkParts, work: ExchangeWork, wasTried: boolean): Promise<LinkedOutcome> {
@@ -287,15 +267,6 @@ async function readInstitution(
   return state === undefined ? undefined : { institutionId: state.institutionId, name: state.institutionName };
 }
 
-class SameLoginFound extends Error {
-  override readonly name = "SameLoginFound";
-  readonly itemId: Uuid;
-  constructor(itemId: Uuid) {
-    super("the same login was linked meanwhile");
-    this.itemId = itemId;
-  }
-}
-
 interface NewItem {
   readonly itemId: Uuid;
   readonly exchanged: ExchangedItem;
@@ -319,7 +290,7 @@ async function store(
     if (attempt?.resultItemId === itemId) return; // a COMMIT of this very call whose answer was lost
     // Somebody took this attempt over, or found it cancelled: what they made of it stands.
     if (attempt?.status !== "EXCHANGING") throw new Error(`a visit to Link was ended meanwhile: ${attempt?.status}`);
-    const same = await findSame(tx, userId, work);
+    const same = await findLinked(tx, userId, work.chosen);
     if (same !== undefined) throw new SameLoginFound(same);
     await insertLinkedItem(tx, {
       itemId,
@@ -380,7 +351,7 @@ async function undo(parts: LinkParts, work: ExchangeWork, made: NewItem, cause: 
         : ({ status: "DUPLICATE", resultItemId: same } as const);
     await changeLinkAttempt(tx, attemptId, { ...end, finishedAt: now });
   });
-  if (same !== undefined) return { itemId: same, rejection: sameLogin, isReplay: false };
+  if (same !== undefined) return { itemId: same, rejection: alreadyLinked, isReplay: false };
   throw badInput(
     "input.publicToken",
     "LINK_NOT_STORED",

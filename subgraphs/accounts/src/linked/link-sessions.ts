@@ -62,7 +62,7 @@ export async function exchangePublicToken(parts: LinkParts, request: PublicToken
   if (known !== undefined && known.userId !== userId) throw tokenRefused();
   if (known?.status === "REPAIRED") return outcomeOf(known);
   const found = await findVisit(parts, userId, publicToken, known);
-  if (found.attempt.itemId !== null) return finishRepair(parts, found.attempt, correlationId);
+  if (found.attempt.itemId !== null) return finishRepair(parts, found.attempt, publicToken, correlationId);
   return exchange(parts, { ...found, publicToken, key, correlationId, timeLeftMs });
 }
 
@@ -141,8 +141,9 @@ export async function finishLinkSession(
     if (attempt.itemId === null) await exchangeFound(parts, attempt, chosen, correlationId);
   const present = await findLinkAttempt(sql, attempt.attemptId);
   if (present === undefined || !isUnfinished(present)) return;
-  if (present.itemId !== null && state?.sessions.some(isRepair) === true)
-    return void (await finishRepair(parts, present, correlationId));
+  const repair = present.itemId === null ? undefined : state?.sessions.find(isRepair);
+  if (repair !== undefined)
+    return void (await finishRepair(parts, present, repair.added[0]?.publicToken, correlationId));
   await planNext(parts, present, state);
 }
 
@@ -203,6 +204,7 @@ async function planNext(
 async function finishRepair(
   parts: LinkParts,
   attempt: LinkAttemptRecord,
+  publicToken: string | undefined,
   correlationId: string,
 ): Promise<LinkedOutcome> {
   const itemId = attempt.itemId;
@@ -212,7 +214,9 @@ async function finishRepair(
     const item = await lockItem(tx, itemId);
     const present = await lockLinkAttempt(tx, attempt.attemptId);
     if (item === undefined || present === undefined || !isUnfinished(present)) return;
-    await changeLinkAttempt(tx, attempt.attemptId, { status: "REPAIRED", finishedAt: now });
+    // Never exchanged, but whoever hands it over hears what came of the visit.
+    const publicTokenDigest = publicToken === undefined ? undefined : digestOf(publicToken);
+    await changeLinkAttempt(tx, attempt.attemptId, { status: "REPAIRED", publicTokenDigest, finishedAt: now });
     const was = standingOf(item);
     const standing = nextStanding(was, { kind: "REPAIRED" });
     if (standing === was) return;

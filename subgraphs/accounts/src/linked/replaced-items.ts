@@ -1,4 +1,11 @@
-import { listAbsorbableItems, moveAccounts, lockLinksOf, listLinkedItemsByIds, requestJobs } from "@florin/db/accounts";
+import {
+  listAbsorbableItems,
+  moveAccounts,
+  lockLinksOf,
+  listLinkedItemsByIds,
+  listLinkedItemsOf,
+  requestJobs,
+} from "@florin/db/accounts";
 import type { Uuid } from "@florin/kernel";
 import type { LinkParts } from "./link-parts.js";
 import { requestRemoval } from "./removal-request.js";
@@ -15,7 +22,10 @@ export async function absorbReplacedItems(
   correlationId: string,
 ): Promise<readonly Uuid[]> {
   const [known] = await listLinkedItemsByIds(parts.database.sql, [itemId]);
-  if (known === undefined || known.removedAt !== null) return [];
+  if (known === undefined || known.removedAt !== null || known.institutionId === null) return [];
+  // Most people have one login at an institution, and this is asked after every run.
+  const neighbours = await listLinkedItemsOf(parts.database.sql, [known.userId]);
+  if (neighbours.filter((item) => item.institutionId === known.institutionId).length < 2) return [];
   const absorbed = await parts.transact(async (tx) => {
     await lockLinksOf(tx, known.userId);
     const pairs = await listAbsorbableItems(tx, itemId);

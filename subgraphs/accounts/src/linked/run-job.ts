@@ -60,7 +60,8 @@ export async function runJob(
   } catch (error) {
     await afterFailure(parts, lease, job, error);
   }
-  if (job.kind === "TRANSACTIONS") await operations.absorbReplacedItems(lease.itemId, job.correlationId);
+  if (job.kind === "TRANSACTIONS" || job.kind === "ITEM")
+    await operations.absorbReplacedItems(lease.itemId, job.correlationId);
 }
 
 /** What ails an item is asked in every state but those in which Plaid is not to be called any more. */
