@@ -10,8 +10,8 @@ import type { SimItem, SimulatorWorld } from "./world.js";
 export function usualWebhook(world: SimulatorWorld, item: SimItem, type: string, code: string): WebhookBody {
   const usual = USUAL[`${type}/${code}`];
   if (usual !== undefined) return usual(world, item);
-  const body = { webhook_type: type, webhook_code: code, item_id: item.itemId };
-  return { ...body, environment: world.settings.environment };
+  const ofAll = { item_id: item.itemId, environment: world.settings.environment };
+  return { webhook_type: type, webhook_code: code, ...ofAll };
 }
 
 type MakeBody = (world: SimulatorWorld, item: SimItem) => WebhookBody;
