@@ -27,12 +27,13 @@ export function createLiveDoor(options: LiveDoorOptions): (gateway: FlorinGatewa
       snapshot: () => gateway.snapshot(),
       checkOperation: (operation, viewer) =>
         checkOperation(gateway.snapshotOf(operation.snapshot.schema), { ...operation, viewer }),
-      createContext: (caller) =>
+      createContext: (caller, consistency) =>
         createRequestContext({
           viewer: caller.viewer,
           viewerToken: caller.accessToken,
           correlationId: newCorrelationId(),
           clientAddress: caller.clientAddress,
+          consistency,
           isLive: true,
         }),
       formatErrors: (errors, correlationId) => formatErrors(errors, correlationId, options.logger),

@@ -1,5 +1,7 @@
 import type { Viewer } from "@florin/auth";
+import { createBoundedCache } from "@florin/graph";
 import type { EventEnvelope } from "@florin/kernel";
+import { LiveQueryError } from "./live-error.js";
 import { isAudience } from "./live-events.js";
 import type { LiveCaller, LiveExecutor, LiveSnapshot } from "./live-execution.js";
 import type { Sight, Subject } from "./state-follower.js";
@@ -22,16 +24,18 @@ export function operationSubject({ executor, snapshot, caller }: Onlooker, id: s
   return {
     conflates: false,
     wants: (event) => event.key === id && terminalEvents.includes(event.type),
-    async present() {
-      const status = await readOperationStatus(executor, snapshot, caller, id);
-      return [{ id, root, isLast: terminalStates.includes(status) }];
+    async present(head) {
+      const consistency = `ledger=${head}`;
+      const status = await readOperationStatus(executor, snapshot, caller, id, consistency);
+      return [{ id, root, consistency, isLast: terminalStates.includes(status) }];
     },
-    after: () => Promise.resolve({ id, root, isLast: true }),
+    after: ({ position }) => Promise.resolve({ id, root, consistency: `ledger=${position}`, isLast: true }),
   };
 }
 
 /** What accounts publishes whenever something that people see of an item has changed: its status, a product's, its accounts. */
 const ITEM_UPDATED = "linked_item.updated";
+const ITEMS_KEPT = 1_000;
 
 /**
  * `linkedItemUpdated`: every item of a virtual account as it is, then each one again when it changed. Events of accounts.
@@ -43,29 +47,46 @@ const ITEM_UPDATED = "linked_item.updated";
  */
 export function linkedItemSubject(onlooker: Onlooker, virtualAccountId: string | undefined): Subject {
   const { executor, snapshot, caller, viewer } = onlooker;
-  const known = new Set<string>();
+  /** Items that were looked up, and whether they are this virtual account's: an item never changes hands. */
+  const known = createBoundedCache<boolean>(ITEMS_KEPT);
 
-  async function read(): Promise<readonly string[]> {
-    const ids = await readLinkedItemIds(executor, snapshot, caller, virtualAccountId);
-    for (const id of ids) known.add(id);
+  async function read(consistency: string): Promise<readonly string[]> {
+    const ids = await readLinkedItemIds(executor, snapshot, caller, virtualAccountId, consistency);
+    for (const id of ids) known.set(id, true);
     return ids;
+  }
+
+  async function isShown(id: string, consistency: string): Promise<boolean> {
+    if (virtualAccountId === undefined) return true;
+    if (known.get(id) === undefined) {
+      await read(consistency).catch(nothingIfNotFound);
+      if (known.get(id) === undefined) known.set(id, false);
+    }
+    return known.get(id) ?? false;
   }
 
   return {
     conflates: true,
     wants: (event) => itemOf(event) !== undefined && isAudience(viewer, event, virtualAccountId !== undefined),
-    present: async () => (await read()).map(itemSight),
+    async present(head) {
+      const consistency = `accounts=${head}`;
+      return (await read(consistency)).map((id) => itemSight(id, consistency));
+    },
     async after(event) {
       const id = itemOf(event);
-      if (id === undefined) return undefined;
-      if (virtualAccountId !== undefined && !known.has(id)) await read();
-      return virtualAccountId === undefined || known.has(id) ? itemSight(id) : undefined;
+      const consistency = `accounts=${event.position}`;
+      return id !== undefined && (await isShown(id, consistency)) ? itemSight(id, consistency) : undefined;
     },
   };
 }
 
-function itemSight(id: string): Sight {
-  return { id, root: { linkedItemUpdated: { __typename: "LinkedItem", id } }, isLast: false };
+/** A virtual account of which everything was removed is not there, until something is linked again. */
+function nothingIfNotFound(error: unknown): void {
+  if (!(error instanceof LiveQueryError) || error.extensions["code"] !== "NOT_FOUND") throw error;
+}
+
+function itemSight(id: string, consistency: string): Sight {
+  return { id, root: { linkedItemUpdated: { __typename: "LinkedItem", id } }, consistency, isLast: false };
 }
 
 /** undefined for another type of event and for a payload that is not what its producer promised. */

@@ -62,8 +62,14 @@ export interface LiveOperation {
 }
 
 export interface ExecutorOptions {
-  /** A fresh context for one event: what the data sources need, with a deadline of its own. */
-  readonly createContext: (caller: LiveCaller) => { readonly correlationId: string } & Record<string, unknown>;
+  /**
+   * A fresh context for one event: what the data sources need, with a deadline of its own.
+   * `consistency`: what subgraphs must have reached, as `ledger=123`, so that no replica answers with the state before the event.
+   */
+  readonly createContext: (
+    caller: LiveCaller,
+    consistency?: string,
+  ) => { readonly correlationId: string } & Record<string, unknown>;
   /** The gateway's allow-list: what a client may read of an error. */
   readonly formatErrors: (errors: readonly GraphQLError[], correlationId: string) => readonly GraphQLFormattedError[];
   readonly logger: LiveLogger;
@@ -94,8 +100,13 @@ export class LiveExecutor {
   }
 
   /** Answers the operation; `root` is what the virtual subgraph knows of the event. Never throws. */
-  async run(operation: LiveOperation, caller: LiveCaller, root: RootValue): Promise<FormattedExecutionResult> {
-    const context = this.#options.createContext(caller);
+  async run(
+    operation: LiveOperation,
+    caller: LiveCaller,
+    root: RootValue,
+    consistency?: string,
+  ): Promise<FormattedExecutionResult> {
+    const context = this.#options.createContext(caller, consistency);
     const extensions = { correlationId: context.correlationId };
     try {
       const work = this.#execute(operation, context, root);
@@ -123,11 +134,12 @@ export class LiveExecutor {
     operation: LiveOperation,
     root: RootValue,
     pickCaller: () => LiveCaller | undefined,
+    consistency?: string,
   ): Promise<FormattedExecutionResult | undefined> {
     for (let attempt = 0; ; attempt++) {
       const caller = pickCaller();
       if (caller === undefined) return undefined;
-      const result = await this.run(operation, caller, root);
+      const result = await this.run(operation, caller, root, consistency);
       // A caller that left meanwhile may have lost its token: others must not be answered with its refusal.
       const isOrphaned = result.errors !== undefined && pickCaller() !== caller;
       if (!isOrphaned && !isUnavailable(result)) return result;

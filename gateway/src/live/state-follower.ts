@@ -12,6 +12,8 @@ export interface Sight {
   /** What it is a state of: a later state may stand in for one that still waits. */
   readonly id: string;
   readonly root: RootValue;
+  /** What subgraphs must have reached to show it. */
+  readonly consistency: string;
   /** Nothing can follow: the subscription completes behind it. */
   readonly isLast: boolean;
 }
@@ -22,8 +24,8 @@ export interface Subject {
   readonly conflates: boolean;
   /** Events after which something may look different. */
   readonly wants: (event: EventEnvelope) => boolean;
-  /** The present states, in order. Throws NOT_FOUND for what the viewer may not see. */
-  present(): Promise<readonly Sight[]>;
+  /** The present states, in order, of `head` or later. Throws NOT_FOUND for what the viewer may not see. */
+  present(head: bigint): Promise<readonly Sight[]>;
   /** What this event, which was wanted, makes visible; undefined: nothing for this viewer. */
   after(event: EventEnvelope): Promise<Sight | undefined>;
 }
@@ -57,8 +59,9 @@ export class StateFollower {
   /** The present states. Throws NOT_FOUND for what the viewer may not see. */
   async open(): Promise<readonly Sight[]> {
     const { stream, subject } = this.#options;
-    this.#feed.startAfter(await readHead(stream));
-    return subject.present();
+    const head = await readHead(stream);
+    this.#feed.startAfter(head);
+    return subject.present(head);
   }
 
   /** Feeds the queue with the present states and what comes, until a last one; ends or fails the queue. */
@@ -88,9 +91,10 @@ export class StateFollower {
     }
   }
 
-  async #emit({ id, root }: Sight, queue: EmissionQueue): Promise<void> {
+  async #emit({ id, root, consistency }: Sight, queue: EmissionQueue): Promise<void> {
     const { executor, operation, caller } = this.#options;
-    const result = await executor.runPatiently(operation, root, () => (queue.isClosed ? undefined : caller));
+    const pickCaller = () => (queue.isClosed ? undefined : caller);
+    const result = await executor.runPatiently(operation, root, pickCaller, consistency);
     if (result === undefined) throw unavailable();
     queue.push({ key: id, cursor: undefined, result });
   }

@@ -39,9 +39,11 @@ export async function readOperationStatus(
   snapshot: LiveSnapshot,
   caller: LiveCaller,
   id: string,
+  consistency: string,
 ): Promise<string> {
   const operation = { snapshot, document: operationDocument, text: operationText, operationName: "LiveOperation" };
-  const found = readObject(await executor.run({ ...operation, variables: { id } }, caller, {}), "operation");
+  const result = await executor.run({ ...operation, variables: { id } }, caller, {}, consistency);
+  const found = readObject(result, "operation");
   return String(found["status"]);
 }
 
@@ -54,10 +56,11 @@ export async function readLinkedItemIds(
   snapshot: LiveSnapshot,
   caller: LiveCaller,
   virtualAccountId: string | undefined,
+  consistency: string,
 ): Promise<readonly string[]> {
   const operation = { snapshot, document: itemsDocument, text: itemsText, operationName: "LiveLinkedItems" };
   const variables = virtualAccountId === undefined ? {} : { id: virtualAccountId };
-  const result = await executor.run({ ...operation, variables }, caller, {});
+  const result = await executor.run({ ...operation, variables }, caller, {}, consistency);
   const isEmpty = result.errors === undefined && result.data?.["virtualAccount"] === null;
   if (virtualAccountId === undefined && isEmpty) return [];
   const { items } = readObject(result, "virtualAccount");

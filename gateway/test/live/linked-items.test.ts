@@ -101,6 +101,28 @@ test("staff follow the virtual account they name and nobody else's; without a na
   expect(seen(unnamed)).toEqual([]);
 });
 
+test("each state is read from what has reached its event, whatever a replica lags", async () => {
+  live.accounts.publish("session.revoked", "ses_1", [], { sessionId: "ses_1" });
+  const followed = subscribe("usr_ada");
+  await emissions(followed, 2);
+  change(first, "EXPIRING");
+  await emissions(followed, 3);
+  expect(live.consistencies).toEqual(["accounts=1", "accounts=1", "accounts=1", "accounts=2"]);
+});
+
+test("of a virtual account whose last item was removed nothing is lost when something is linked again", async () => {
+  const followed = subscribe("usr_staff;STAFF", { id: "vac_ada" });
+  await emissions(followed, 2);
+  change(first, "REMOVED", true);
+  change(second, "REMOVED", true);
+  change(third, "EXPIRING"); // somebody else's: looked up, and Ada's is not there
+  live.world.items.set(itemId(6), { owner: "usr_ada", status: "HEALTHY" });
+  change(itemId(6), "HEALTHY");
+  await emissions(followed, 5);
+  expect(seen(followed).at(-1)).toEqual([itemId(6), "HEALTHY"]);
+  expect(followed.errors).toEqual([]);
+});
+
 test("events of other kinds, and payloads that nobody promised, show nothing", async () => {
   const followed = subscribe("usr_ada");
   await emissions(followed, 2);

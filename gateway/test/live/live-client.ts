@@ -17,6 +17,8 @@ export interface LiveWorld {
   readonly ledger: MemoryStream;
   readonly accounts: MemoryStream;
   readonly logged: string[];
+  /** What subgraphs were asked to have reached, execution by execution. */
+  readonly consistencies: string[];
   /** Posts to an account of the world, `transactions` at once. */
   post(account: string, seq: number, audience: readonly string[], transactions?: number): void;
   client(token?: string): Client;
@@ -52,12 +54,16 @@ export async function startLive(limits: Partial<LiveLimits> = {}, streams = crea
   };
   const snapshot = createSmallGraph(world);
   const logged: string[] = [];
+  const consistencies: string[] = [];
   const log = (fields: object, message: string): void => void logged.push(`${message} ${describe(fields)}`);
   const live = createLiveQueries({
     snapshot: () => snapshot,
     checkOperation: () => [],
     verifyViewer,
-    createContext: (caller) => ({ correlationId: "cor_test", principal: caller.viewer?.principal }),
+    createContext: (caller, consistency) => {
+      if (consistency !== undefined) consistencies.push(consistency);
+      return { correlationId: "cor_test", principal: caller.viewer?.principal };
+    },
     formatErrors: (errors: readonly GraphQLError[]) =>
       errors.map(({ message, extensions }) => ({ message, extensions: { code: extensions["code"] ?? "INTERNAL" } })),
     sealer,
@@ -78,6 +84,7 @@ export async function startLive(limits: Partial<LiveLimits> = {}, streams = crea
     ledger: streams.ledger,
     accounts: streams.accounts,
     logged,
+    consistencies,
     post(account, seq, audience, transactions = 1) {
       const transactionIds = Array.from({ length: transactions }, (_, index) => `${account}_${seq}_${index}`);
       const payload = { accountId: account, accountSeq: String(seq), transactionIds };

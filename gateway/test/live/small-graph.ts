@@ -4,7 +4,6 @@ import type { ServiceMap } from "@apollo/gateway";
 import { ROUTER_SUPPORTED_SUPERGRAPH_FEATURES, Supergraph } from "@apollo/federation-internals";
 import { QueryPlanner } from "@apollo/query-planner";
 import { buildSubgraphSchema } from "@apollo/subgraph";
-import { composeServices } from "@apollo/composition";
 import { execute, GraphQLError, parse, type GraphQLSchema } from "graphql";
 import type { LiveSnapshot } from "../../src/live/live-execution.js";
 
@@ -37,26 +36,9 @@ function principalOf(context: unknown): string {
 
 const read = (path: string): string => readFileSync(fileURLToPath(new URL(path, import.meta.url)), "utf8");
 
-const texts: Readonly<Record<string, string>> = {
-  accounts: read("../../../schema/contract/accounts.graphql"),
-  ledger: read("../../../schema/contract/ledger.graphql"),
-  events: read("../../schema.graphql"),
-};
-
-/** What the contract says of two areas and the gateway's own part, composed once. */
-const supergraphSdl = composed();
-
-function composed(): string {
-  const { supergraphSdl, errors = [] } = composeServices(
-    Object.entries(texts).map(([name, text]) => ({ name, url: `florin://${name}`, typeDefs: parse(text) })),
-  );
-  if (supergraphSdl === undefined) throw new Error(errors.map(({ message }) => message).join("\n"));
-  return supergraphSdl;
-}
-
-/** Two subgraphs in this process that answer from `world`. */
+/** The checked-in supergraph over two subgraphs in this process that answer from `world`. */
 export function createSmallGraph(world: SmallWorld): LiveSnapshot {
-  const supergraph = Supergraph.build(supergraphSdl, {
+  const supergraph = Supergraph.build(read("../../supergraph.graphql"), {
     supportedFeatures: ROUTER_SUPPORTED_SUPERGRAPH_FEATURES,
     validateSupergraph: false,
   });
@@ -84,7 +66,7 @@ export function createSmallGraph(world: SmallWorld): LiveSnapshot {
 }
 
 function subgraph(name: string, resolvers: Resolvers): GraphQLSchema {
-  return buildSubgraphSchema({ typeDefs: parse(texts[name] ?? ""), resolvers });
+  return buildSubgraphSchema({ typeDefs: parse(read(`../../../subgraphs/${name}/schema.graphql`)), resolvers });
 }
 
 function answering(schema: GraphQLSchema, before: () => void | Promise<void>): ServiceMap[string] {
@@ -124,7 +106,9 @@ function accountsResolvers(world: SmallWorld): Resolvers {
     Query: {
       virtualAccount: (_: unknown, { id }: { id?: string | null }, context: unknown) => {
         const owner = id?.replace("vac_", "usr_") ?? principalOf(context);
-        return mayRead(owner, context) ? { id: owner.replace("usr_", "vac_"), items: itemsOf(owner) } : notFound();
+        if (!mayRead(owner, context)) return notFound();
+        const items = itemsOf(owner);
+        return items.length === 0 ? null : { id: owner.replace("usr_", "vac_"), items };
       },
       account: (_: unknown, { id }: { id: string }, context: unknown) =>
         seesAccount(world, context, id) ? { id } : notFound(),
