@@ -14,8 +14,9 @@ import { randomIds } from "@florin/resilience";
 import { checkBooks, createTestDatabase, type TestDatabase } from "@florin/testkit";
 import { CLOSED, OVERDRAWN, REFUSED, WALLET, writeBooksInOrder } from "./books-in-order.js";
 import { holdDamages } from "./holds-in-order.js";
+import { portfolioDamages, writePortfolioInOrder } from "./portfolio-in-order.js";
 
-const areas = ["accounts", "ledger"] as const;
+const areas = ["accounts", "ledger", "portfolio"] as const;
 let testDatabase: TestDatabase;
 let database: Database;
 
@@ -23,6 +24,7 @@ beforeAll(async () => {
   testDatabase = await createTestDatabase();
   database = connectDatabase({ url: testDatabase.url, applicationName: "test", maxConnections: 2 });
   await database.transaction(writeBooksInOrder);
+  await database.transaction(writePortfolioInOrder);
 });
 afterAll(async () => {
   await database.stop();
@@ -228,7 +230,7 @@ const damages: readonly (readonly [sentence: string, damage: string])[] = [
   ],
 ];
 
-test.each(damages)("%s … tells of: %s", async (sentence, damage) => {
+test.each([...damages, ...portfolioDamages])("%s … tells of: %s", async (sentence, damage) => {
   expect(await firedBy(damage)).toContainEqual(expect.stringMatching(`^${sentence}`));
 });
 
@@ -260,7 +262,10 @@ test("checkBooks folds every posting by itself too, and tells of a balance that 
 });
 
 test("every rule has a control that it fires in", () => {
-  const controlled = [...[...damages, ...holdDamages].map(([sentence]) => sentence), "no session stands idle"];
+  const controlled = [
+    ...[...damages, ...holdDamages, ...portfolioDamages].map(([sentence]) => sentence),
+    "no session stands idle",
+  ];
   const without = invariants.filter(({ sentence }) => !controlled.some((start) => sentence.startsWith(start)));
   expect(without.map(({ sentence }) => sentence)).toEqual([]);
 });

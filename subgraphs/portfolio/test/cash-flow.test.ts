@@ -1,6 +1,10 @@
+import { connectDatabase, discardDeadLetter, listDeadLetters } from "@florin/db";
 import { formatId } from "@florin/kernel";
 import { randomIds } from "@florin/resilience";
+import { createLogger } from "@florin/telemetry";
 import fc from "fast-check";
+import { PORTFOLIO_BALANCES_CONSUMER } from "../src/index.js";
+import { createBalancesConsumer, createReplayStore } from "../src/tasks/consumers.js";
 import {
   account,
   codesOf,
@@ -172,13 +176,26 @@ test("a balance that comes late or again changes nothing, and flows sum to the b
   );
 });
 
-test("an event of the ledger that is none is parked, and replaying it leaves its line in the inbox", async () => {
+test("an event of the ledger that is none is parked; when it is discarded, what waited behind it is applied", async () => {
   const id = randomIds.next();
-  const bad = { ...posted(id, 1, "1.00"), payload: { accountId: formatId("account", id) } };
-  await platform.tell("ledger", bad, posted(id, 2, "2.00"));
-  const letters = await platform.database.sql<{ status: string }[]>`
-    select status from portfolio.dead_letter where key = ${formatId("account", id)} order by position`;
-  expect(letters.map(({ status }) => status)).toEqual(["PARKED", "WAITING"]);
+  const key = formatId("account", id);
+  await platform.tell("ledger", { ...posted(id, 1, "1.00"), payload: { accountId: key } }, posted(id, 2, "2.00"));
+  const { sql } = platform.database;
+  const statuses = async () =>
+    (
+      await sql<{ status: string }[]>`select status from portfolio.dead_letter where key = ${key} order by position`
+    ).map(({ status }) => status);
+  expect(await statuses()).toEqual(["PARKED", "WAITING"]);
+  const [first] = await listDeadLetters(sql, "portfolio", { consumer: PORTFOLIO_BALANCES_CONSUMER });
+  await discardDeadLetter(sql, "portfolio", first!.deadLetterId, "a test made it");
+  const own = connectDatabase({ url: platform.url, area: "portfolio", applicationName: "test", maxConnections: 2 });
+  const group = createBalancesConsumer(own, createLogger({ name: "test", level: "silent" }));
+  const parked = { consumer: group.name, stream: group.stream, key };
+  await createReplayStore(own).replayDeadLetters(parked, (event) => group.handle(event));
+  await own.stop();
+  expect(await statuses()).toEqual(["DISCARDED", "REPLAYED"]);
+  const [balance] = await sql`select committed from portfolio.own_balance where account_id = ${id}`;
+  expect(balance).toEqual({ committed: "2.00" });
 });
 
 test("a period must begin before it ends, and not be endless", async () => {

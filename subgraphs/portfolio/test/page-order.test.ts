@@ -188,6 +188,6 @@ test("any order, repetition or late delivery of pages ends as each page once in 
         expect(await stateOf(item)).toEqual(foldByHand(told));
       },
     ),
-    { numRuns: 12 },
+    { numRuns: 10, endOnFailure: true },
   );
 });

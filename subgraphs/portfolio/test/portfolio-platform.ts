@@ -2,17 +2,7 @@ import { createSealer, createServiceTokens, createServiceVerifier, generateServi
 import { connectDatabase, type Database } from "@florin/db";
 import { createInProcessBus, type Bus } from "@florin/events";
 import type { SubgraphResponse } from "@florin/graph";
-import {
-  formatId,
-  instantFromMicros,
-  parseId,
-  parseInstant,
-  type Area,
-  type EventEnvelope,
-  type Instant,
-  type Json,
-  type Uuid,
-} from "@florin/kernel";
+import { formatId, parseId, type Area, type EventEnvelope, type Json, type Uuid } from "@florin/kernel";
 import {
   REMOVAL_EVENT,
   sealSnapshot,
@@ -35,6 +25,7 @@ import {
 export interface Platform {
   readonly area: PortfolioArea;
   readonly bus: Bus;
+  readonly url: string;
   /** As the superuser: sees what the area stored. */
   readonly database: Database;
   readonly metrics: Metrics;
@@ -124,6 +115,7 @@ export async function startPlatform(): Promise<Platform> {
   return {
     area,
     bus,
+    url: testDatabase.url,
     database,
     metrics,
     logLines,
@@ -374,10 +366,6 @@ export function posted(
       ...facts,
     },
   };
-}
-
-export function instant(text: string): Instant {
-  return parseInstant(text) ?? instantFromMicros(0n);
 }
 
 export function uuidOf(kind: "linkedItem" | "linkedAccount", id: string): Uuid {
