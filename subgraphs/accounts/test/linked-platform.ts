@@ -121,6 +121,7 @@ export async function startLinkedPlatform(
           limiter: undefined,
           clock,
           random: () => 0,
+          breaker: { pauseMs: 200, maxPauseMs: 200 },
           logger,
           onCall,
         }),

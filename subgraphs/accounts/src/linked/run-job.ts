@@ -82,7 +82,8 @@ async function read(
   const accessToken = await openItemToken(parts, item.itemId);
   if (accessToken === undefined) return loseToken(parts, lease, job);
   const institutionId = item.institutionId ?? undefined;
-  await work(parts, { lease, job, item, call: { accessToken, itemKey: item.itemId, institutionId } });
+  const deadlineMs = parts.policy.callDeadlineMs;
+  await work(parts, { lease, job, item, call: { accessToken, itemKey: item.itemId, institutionId, deadlineMs } });
 }
 
 async function loseToken(parts: SyncParts, lease: ItemLease, job: DueJob): Promise<void> {

@@ -20,6 +20,8 @@ export interface SyncPolicy {
   readonly balanceCallsInAll: number;
   /** Institutions that want to be told how old a balance may be. */
   readonly datedBalanceInstitutions: readonly string[];
+  /** For each call, when it is to be shorter than the endpoint's own time (30 to 120 s). */
+  readonly callDeadlineMs: number | undefined;
   /** Transactions asked for in one call, of either kind: 1 to 500. */
   readonly pageSize: number;
   /** Of history, asked for at an item's first call: 1 to 730. */
@@ -53,6 +55,7 @@ export const defaultSyncPolicy: SyncPolicy = {
   balanceCallsPerPerson: 10,
   balanceCallsInAll: 5_000,
   datedBalanceInstitutions: ["ins_128026"],
+  callDeadlineMs: undefined,
   pageSize: 500,
   transactionDays: 730,
   investmentWindowDays: 90,

@@ -51,7 +51,7 @@ import {
 const MAX_PAGES = 2_000;
 const MAX_RESTARTS = 5;
 const RESTART_PAUSE_MS = 250;
-/** In the midst of a run the limiter may say "later" so often; the same cursor gives the same page (rule 5). */
+/** In the midst of a run the limiter may say "in a while" so often; the same cursor gives the same page (rule 5). */
 const MAX_HOLDS = 20;
 const MAX_HOLD_MS = 30_000;
 const MAX_CHUNK = 5_000;
@@ -142,10 +142,11 @@ async function readPage(parts: SyncParts, run: JobRun, cursor: string | undefine
     try {
       return await parts.plaid.syncTransactionsPage(run.call, options);
     } catch (error) {
-      const isHeld =
-        error instanceof PlaidCallError && error.class === "BACKOFF" && cursor !== run.item.transactionsCursor;
-      if (!isHeld || cursor === undefined || holds >= MAX_HOLDS) throw error;
-      await parts.pause(Math.min(error.retryAfterMs ?? MAX_HOLD_MS, MAX_HOLD_MS));
+      // Whoever says for how long is waited for; the run is thrown away otherwise.
+      const holdMs = error instanceof PlaidCallError && error.class === "BACKOFF" ? error.retryAfterMs : undefined;
+      const isAmidst = cursor !== (run.item.transactionsCursor ?? undefined);
+      if (holdMs === undefined || holdMs > MAX_HOLD_MS || !isAmidst || holds >= MAX_HOLDS) throw error;
+      await parts.pause(holdMs);
     }
   }
 }
