@@ -14,6 +14,8 @@ export interface ClockOptions {
   readonly startAt?: Date;
   /** How long, in wall time, one piece of due work may hold up an advance. */
   readonly settleMs?: number;
+  /** Told when due work failed on its own timer. In an advance the failure is the advance's. */
+  readonly onProblem?: (problem: unknown) => void;
 }
 
 type Work = () => void | Promise<void>;
@@ -31,6 +33,7 @@ const SETTLE_MS = 5_000;
 export class SimulatorClock {
   readonly mode: ClockMode;
   readonly #settleMs: number;
+  readonly #onProblem: (problem: unknown) => void;
   readonly #scheduled = new Set<Scheduled>();
   #virtualNow: number;
   #offsetMs: number;
@@ -42,6 +45,7 @@ export class SimulatorClock {
     const start = options.startAt?.getTime() ?? wall;
     this.mode = options.mode;
     this.#settleMs = options.settleMs ?? SETTLE_MS;
+    this.#onProblem = options.onProblem ?? (() => undefined);
     this.#virtualNow = start;
     this.#offsetMs = start - wall;
   }
@@ -132,7 +136,7 @@ export class SimulatorClock {
       if (!this.#scheduled.has(entry)) return;
       if (entry.at > this.#nowMs()) return this.#arm(entry);
       this.#drop(entry);
-      void this.#settle(entry.work);
+      this.#settle(entry.work).catch(this.#onProblem);
     }, wait);
     entry.timer.unref();
   }

@@ -89,7 +89,9 @@ function assemble(options: SimulatorOptions, stopping: AbortSignal) {
   const snapshot = snapshotFile === undefined ? undefined : readSnapshot(snapshotFile);
   const mode = options.clock ?? "real";
   const startAt = options.startAt ?? (mode === "virtual" ? snapshot?.now : undefined);
-  const clock = new SimulatorClock({ mode, ...(startAt === undefined ? {} : { startAt: new Date(startAt) }) });
+  const onProblem = options.onProblem ?? (() => undefined);
+  const start = startAt === undefined ? {} : { startAt: new Date(startAt) };
+  const clock = new SimulatorClock({ mode, onProblem, ...start });
   const environment = options.environment ?? "sandbox";
   const signer = new WebhookSigner(clock, options.seed);
   let drawn = 0;
@@ -120,7 +122,7 @@ function assemble(options: SimulatorOptions, stopping: AbortSignal) {
     ledger: new CallLedger(),
     stopping,
     random,
-    onProblem: options.onProblem ?? (() => undefined),
+    onProblem,
     onCall: snapshots.writeSoon,
   };
   return { world, services, delivery, signer, snapshots };
