@@ -46,6 +46,9 @@ export function testAuthorizationMatrix(form?: PlatformForm): void {
     expect(await platform.stop()).toEqual([]);
   });
 
+  /** Everything that a person linked: it has the person's own id. */
+  const virtualAccountOf = (person: Person): string => person.id.replace(/^usr_/, "vac_");
+
   const N = "UNAUTHENTICATED";
   const F = "FORBIDDEN";
   const X = "NOT_FOUND";
@@ -109,6 +112,33 @@ export function testAuthorizationMatrix(form?: PlatformForm): void {
       { input: { accountId: ada.wallet, name: "WATCHED", idempotencyKey: key() } },
     ],
     postProcessingFailures: () => ["{ postProcessingFailures { executionId } }", {}],
+    netWorth: () => ["{ netWorth { total { amount } } }"],
+    spendingByCategory: () => ['{ spendingByCategory(from: "2026-01-01", to: "2026-01-31") { category } }'],
+    "liabilities of Ada": () => [
+      "query ($id: ID!) { liabilities(virtualAccountId: $id) { credit { isOverdue } } }",
+      { id: virtualAccountOf(ada) },
+    ],
+    "investments of Ada": () => [
+      "query ($id: ID!) { investments(virtualAccountId: $id) { holdings { quantity } } }",
+      { id: virtualAccountOf(ada) },
+    ],
+    "virtualAccount of Ada": () => [
+      "query ($id: ID!) { virtualAccount(id: $id) { items { status } } }",
+      { id: virtualAccountOf(ada) },
+    ],
+    "linkedAccounts of Ada": () => [
+      "query ($id: ID!) { linkedAccounts(virtualAccountId: $id) { edges { node { id } } } }",
+      { id: virtualAccountOf(ada) },
+    ],
+    "linkedItem of nobody": () => [`{ linkedItem(id: "lit_00000000000000000000000000") { id } }`],
+    "deleteVirtualAccount of nobody": () => [
+      "mutation ($input: DeleteVirtualAccountInput!) { deleteVirtualAccount(input: $input) { removed } }",
+      { input: { id: "vac_00000000000000000000000000", idempotencyKey: key() } },
+    ],
+    "removeLinkedItem of nobody": () => [
+      "mutation ($input: RemoveLinkedItemInput!) { removeLinkedItem(input: $input) { linkedItem { id } } }",
+      { input: { itemId: "lit_00000000000000000000000000", idempotencyKey: key() } },
+    ],
   };
 
   //                              anonymous owner stranger staff auditor partner
@@ -133,6 +163,16 @@ export function testAuthorizationMatrix(form?: PlatformForm): void {
     ["reverse what is not there", N, X, X, X, X, X],
     ["setFlag on Ada", N, F, F, "ok", F, F],
     ["postProcessingFailures", N, F, F, "ok", "ok", F],
+    // A partner is no person, and has none.
+    ["netWorth", N, "ok", "ok", "ok", "ok", X],
+    ["spendingByCategory", N, "ok", "ok", "ok", "ok", X],
+    ["liabilities of Ada", N, "ok", X, "ok", "ok", X],
+    ["investments of Ada", N, "ok", X, "ok", "ok", X],
+    ["virtualAccount of Ada", N, "ok", X, "ok", "ok", X],
+    ["linkedAccounts of Ada", N, "ok", X, "ok", "ok", X],
+    ["linkedItem of nobody", N, X, X, X, X, X],
+    ["deleteVirtualAccount of nobody", N, X, X, X, X, X],
+    ["removeLinkedItem of nobody", N, X, X, X, X, X],
   ];
   const roles = ["anonymous", "owner", "stranger", "staff", "auditor", "partner"];
   const cases = matrix.flatMap(([operation, ...expected]) =>
