@@ -36,12 +36,14 @@ const chosenForm: PlatformForm = process.env["FLORIN_TEST_FORM"] === "distribute
 
 interface RunningForm {
   readonly url: string;
+  /** Empty: none runs with this form. */
+  readonly plaidSimulatorUrl: string;
   stop(): Promise<void>;
 }
 
 async function startStandalone(databaseUrl: string): Promise<RunningForm> {
   const home = await mkdtemp(join(tmpdir(), "florin-test-home-"));
-  const { url, stop } = await startPlatform({
+  const { url, facts, stop } = await startPlatform({
     port: 0,
     host: "127.0.0.1",
     home,
@@ -61,6 +63,7 @@ async function startStandalone(databaseUrl: string): Promise<RunningForm> {
   });
   return {
     url,
+    plaidSimulatorUrl: facts.plaidSimulator ?? "",
     stop: async () => {
       await stop(5_000);
       await rm(home, { recursive: true, force: true });
@@ -87,6 +90,7 @@ async function startDistributed(databaseUrl: string): Promise<RunningForm> {
   }, 60_000);
   return {
     url,
+    plaidSimulatorUrl: "",
     stop: async () => {
       const exits = await Promise.all(cluster.parts.map((part) => part.stop()));
       await cluster.stop();
@@ -121,6 +125,7 @@ export async function startTestPlatform(form = chosenForm) {
   };
   return {
     url: platform.url,
+    plaidSimulatorUrl: platform.plaidSimulatorUrl,
     databaseUrl: database.url,
     partnerKey: DEMO_PARTNER_KEY,
     graph,
