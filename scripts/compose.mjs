@@ -8,6 +8,7 @@ const root = new URL("../", import.meta.url);
 const services = [
   { name: "accounts", file: "subgraphs/accounts/schema.graphql" },
   { name: "ledger", file: "subgraphs/ledger/schema.graphql" },
+  { name: "portfolio", file: "subgraphs/portfolio/schema.graphql" },
   // In process only: subscriptions are fed from the outbox streams (graphql.md §1.3).
   { name: "events", file: "gateway/schema.graphql" },
 ];

@@ -45,6 +45,7 @@ function signature(field: Member): string {
 describe.each([
   ["accounts", "subgraphs/accounts/schema.graphql", "schema/contract/accounts.graphql"],
   ["ledger", "subgraphs/ledger/schema.graphql", "schema/contract/ledger.graphql"],
+  ["portfolio", "subgraphs/portfolio/schema.graphql", "schema/contract/portfolio.graphql"],
   ["the gateway's virtual subgraph", "gateway/schema.graphql", "schema/contract/gateway.graphql"],
 ])("the schema of %s", (_area, ours, contract) => {
   const shipped = read(ours);

@@ -208,7 +208,7 @@ test("what an institution leaves out is null, what it invents is kept as it came
   expect(student).toMatchObject([
     {
       account: null,
-      currency: { isoCode: null, unofficialCode: null },
+      currency: { isoCode: null, unofficialCode: "XXX" },
       disbursementDates: ["2020-01-31"],
       interestRatePercentage: "5.25",
       repaymentPlan: { type: "interest only" },

@@ -1,5 +1,6 @@
 import { formatId } from "@florin/kernel";
 import type { PortfolioContext } from "../context.js";
+import { toCurrency } from "./linked-currency.js";
 
 type HoldingRow = Awaited<ReturnType<PortfolioContext["readers"]["listHoldings"]>>[number];
 
@@ -9,7 +10,7 @@ export function toHoldingSource(row: HoldingRow) {
     account: { id: formatId("linkedAccount", row.linkedAccountId) },
     security: { id: formatId("security", row.securityId) },
     institutionPriceDatetime: row.institutionPriceAt,
-    currency: { isoCode: row.isoCode, unofficialCode: row.unofficialCode },
+    currency: toCurrency(row),
     taxLots: row.taxLots?.map((lot) => ({ ...lot, originalPurchaseDatetime: lot.purchasedAt })) ?? null,
   };
 }

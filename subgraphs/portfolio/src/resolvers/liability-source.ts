@@ -2,6 +2,7 @@ import { formatId } from "@florin/kernel";
 import { liabilityData, type LiabilityData } from "@florin/linked-data";
 import { existingDay } from "../calendar.js";
 import type { PortfolioContext } from "../context.js";
+import { toCurrency } from "./linked-currency.js";
 
 /** A liability's row, as the readers give it. */
 export type LiabilityRow = Awaited<ReturnType<PortfolioContext["readers"]["listLiabilities"]>>[number];
@@ -36,7 +37,7 @@ interface About {
  */
 export function toLiabilitySource(content: unknown, about: About, isOwner: boolean) {
   const data = liabilityData.parse(content);
-  const { linkedAccountId, isoCode, unofficialCode } = about;
+  const { linkedAccountId } = about;
   return {
     ...withRealDays(data),
     ...(isOwner ? {} : withoutPrivateFields(data)),
@@ -45,7 +46,7 @@ export function toLiabilitySource(content: unknown, about: About, isOwner: boole
       : {}),
     __typename: typeNames[data.kind],
     account: linkedAccountId === null ? null : { id: formatId("linkedAccount", linkedAccountId) },
-    currency: linkedAccountId === null && data.kind === "CREDIT" ? null : { isoCode, unofficialCode },
+    currency: linkedAccountId === null && data.kind === "CREDIT" ? null : toCurrency(about),
   };
 }
 

@@ -1,5 +1,6 @@
 import { formatId } from "@florin/kernel";
 import type { PortfolioContext } from "../context.js";
+import { toCurrency } from "./linked-currency.js";
 
 type TransactionRow = Awaited<ReturnType<PortfolioContext["readers"]["getInvestmentTransaction"]>>;
 
@@ -10,6 +11,6 @@ export function toTransactionSource(row: TransactionRow) {
     account: { id: formatId("linkedAccount", row.linkedAccountId) },
     security: row.securityId === null ? null : { id: formatId("security", row.securityId) },
     transactionDatetime: row.transactionAt,
-    currency: { isoCode: row.isoCode, unofficialCode: row.unofficialCode },
+    currency: toCurrency(row),
   };
 }
