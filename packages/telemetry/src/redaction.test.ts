@@ -140,3 +140,34 @@ describe("redaction keeps a line readable and bounded", () => {
     expect(redactFields({ url: new URL("http://localhost/x") })).toEqual({ url: "http://localhost/x" });
   });
 });
+
+describe("secrets of linked accounts", () => {
+  const uuid = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+
+  test.each(["access-sandbox", "access-production", "public-sandbox", "link-production", "access-development"])(
+    "a token of the kind %s is masked wherever it stands",
+    (kind) => {
+      for (const text of [`"${kind}-${uuid}"`, `?t=${kind}-${uuid}&x=1`, `took ${kind}-${uuid}.`])
+        expect(maskSecrets(text)).not.toContain("4b5a");
+    },
+  );
+
+  test("words that only look alike stay", () => {
+    const text = "public-sandbox and link-production are kinds; access-control-allow-origin is a header";
+    expect(maskSecrets(text)).toBe(text);
+  });
+
+  test("whole numbers are hidden by their names, masked ones are shown", () => {
+    expect(
+      redactFields({
+        account_number: "3120194154",
+        payment_reference_number: "4277075694",
+        accountNumberMasked: "••4154",
+      }),
+    ).toEqual({
+      account_number: "[redacted]",
+      payment_reference_number: "[redacted]",
+      accountNumberMasked: "••4154",
+    });
+  });
+});

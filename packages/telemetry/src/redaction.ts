@@ -25,9 +25,20 @@ const SECRET_NAMES = [
   "secret",
   "token",
   "florinviewer",
+  // Of linked accounts: whole numbers are shown masked, under names that say so.
+  "accountnumber",
+  "paymentreferencenumber",
 ];
 /** Names that contain one of the above and are no secret. */
-const HARMLESS_NAMES = new Set(["apikeyid", "tokencount", "tokenkind", "tokens", "maxtokens"]);
+const HARMLESS_NAMES = new Set([
+  "apikeyid",
+  "tokencount",
+  "tokenkind",
+  "tokens",
+  "maxtokens",
+  "accountnumbermasked",
+  "paymentreferencenumbermasked",
+]);
 
 export function isSecretName(name: string): boolean {
   const plain = name.toLowerCase().replace(/[^a-z0-9]/g, "");
@@ -40,6 +51,8 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   // Our own opaque secrets: API keys and whatever else is given out as florin_xx_….
   [/florin_[a-z]{2,8}_[A-Za-z0-9_-]{8,}/g, REDACTED],
   [/\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${REDACTED}`],
+  // Plaid's access, public and link tokens, of every environment it has or had.
+  [/\b(?:access|public|link)-(?:sandbox|development|production)-[A-Za-z0-9-]{8,64}/g, REDACTED],
   // The password of a URL: postgres://name:password@host. Bounded pieces, or dotted text would cost its length squared.
   [/\b([a-z][a-z0-9+.-]{0,20}:\/\/[^\s:/?#@"]{0,128}):[^\s/@"]{1,512}@/gi, `$1:${REDACTED}@`],
 ];
