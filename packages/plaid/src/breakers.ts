@@ -21,8 +21,6 @@ import { PlaidCallError } from "./plaid-call-error.js";
 export interface Breakers {
   /** Rejects with BREAKER_OPEN without calling `work` where a breaker in its way is open. */
   run<T>(call: BreakerCall, work: () => Promise<T>): Promise<T>;
-  /** Names of what is refused now, for metrics. */
-  open(): readonly string[];
 }
 
 export interface BreakerCall {
@@ -74,16 +72,11 @@ export function createBreakers(
       const atPlaid = () => dependencyOf(call.dependency).run(call.path, work);
       return call.institutionId === undefined ? atPlaid() : institutionOf(call.institutionId).run(call.path, atPlaid);
     },
-    open: () => {
-      const named = [...dependencies, ...[...institutions].map(([id, one]) => [`institution:${id}`, one] as const)];
-      return named.filter(([, breaker]) => breaker.isOpen()).map(([name]) => name);
-    },
   };
 }
 
 interface Breaker {
   run<T>(path: string, work: () => Promise<T>): Promise<T>;
-  isOpen(): boolean;
 }
 
 function createBreaker(
@@ -106,9 +99,7 @@ function createBreaker(
   );
   policy.onBreak(() => onChange(true));
   policy.onReset(() => onChange(false));
-  const isOpen = () => policy.state !== CircuitState.Closed;
-
-  return { isOpen, run: (path, work) => runThrough(policy, path, work, isItsFault, pauseMs) };
+  return { run: (path, work) => runThrough(policy, path, work, isItsFault, pauseMs) };
 }
 
 /** The policy sees a failure that counts as an error and everything else, however it went, as a success. */

@@ -20,9 +20,8 @@ import type { Claim, RateLimiter } from "./rate-limiter.js";
  */
 export interface CallRunner {
   run<Answer extends z.ZodType>(call: RunnableCall<Answer>): Promise<z.output<Answer>>;
-  /** What the breakers refuse now. */
-  refusedNow(): readonly string[];
-  close(): void;
+  /** Begins nothing more, and resolves when what is under way has ended, or after DRAIN_MS. */
+  close(): Promise<void>;
 }
 
 export interface RunnableCall<Answer extends z.ZodType> {
@@ -53,12 +52,14 @@ const MARGIN = 0.9;
 const MAX_TURN_MS = 5_000;
 const CONCURRENCY = 48;
 const QUEUE = 512;
+const DRAIN_MS = 5_000;
 
 export function createCallRunner(options: CallRunnerOptions): CallRunner {
   const meters = createMeters(options.metrics);
   const breakers = createBreakers(options.breaker ?? {}, (_name, isOpen) => isOpen && meters.opened());
   const bulkhead = createBulkhead({ concurrency: CONCURRENCY, queue: QUEUE, waitMs: MAX_TURN_MS });
-  const closing = new AbortController();
+  const underWay = new Set<Promise<unknown>>();
+  let isClosed = false;
 
   async function takeTurn(call: RunnableCall<z.ZodType>, deadline: Deadline): Promise<void> {
     if (options.limiter === undefined) return;
@@ -125,7 +126,7 @@ export function createCallRunner(options: CallRunnerOptions): CallRunner {
   ): void {
     const outcome = outcomeOf(error);
     meters.called(call.endpoint.path, outcome, latencyMs);
-    options.onCall?.({
+    tellLedger({
       endpoint: call.endpoint.path,
       itemKey: call.itemKey,
       requestId,
@@ -137,26 +138,45 @@ export function createCallRunner(options: CallRunnerOptions): CallRunner {
     });
   }
 
+  /** A ledger that fails must not turn an exchange that went well into one whose outcome is unknown. */
+  function tellLedger(call: ProviderCall): void {
+    try {
+      options.onCall?.(call);
+    } catch {
+      meters.ledgerFailed();
+    }
+  }
+
+  async function run<Answer extends z.ZodType>(call: RunnableCall<Answer>): Promise<z.output<Answer>> {
+    const deadline = startDeadline(Math.min(call.deadlineMs ?? Infinity, call.endpoint.timeoutMs));
+    try {
+      return await retry(() => attempt(call, deadline), {
+        ...RETRY,
+        attempts: call.endpoint.isRepeatable ? RETRY.attempts : 1,
+        random: options.random,
+        shouldRetry: isWorthRepeating,
+        signal: deadline.signal,
+      });
+    } finally {
+      deadline.clear();
+    }
+  }
+
   return {
-    run: async (call) => {
-      if (closing.signal.aborted) throw heldBack(call.endpoint.path, "BREAKER_OPEN", undefined);
-      const deadline = startDeadline(Math.min(call.deadlineMs ?? Infinity, call.endpoint.timeoutMs));
-      try {
-        return await retry(() => attempt(call, deadline), {
-          ...RETRY,
-          attempts: call.endpoint.isRepeatable ? RETRY.attempts : 1,
-          random: options.random,
-          shouldRetry: isWorthRepeating,
-          signal: deadline.signal,
-        });
-      } finally {
-        deadline.clear();
-      }
+    run: (call) => {
+      if (isClosed) return Promise.reject(heldBack(call.endpoint.path, "BREAKER_OPEN", undefined));
+      const running = run(call);
+      underWay.add(running);
+      const forget = () => underWay.delete(running);
+      running.then(forget, forget);
+      return running;
     },
-    refusedNow: () => breakers.open(),
-    close: () => {
-      closing.abort();
-      options.limiter?.close();
+    close: async () => {
+      isClosed = true;
+      const waited = new AbortController();
+      const patience = delay(DRAIN_MS, undefined, { signal: waited.signal }).catch(() => undefined);
+      await Promise.race([Promise.allSettled([...underWay]), patience]);
+      waited.abort();
     },
   };
 }
@@ -228,7 +248,12 @@ function createMeters(metrics: Metrics | undefined) {
     name: "florin_plaid_breaker_opened_total",
     help: "How often a breaker opened: an endpoint group or an institution was down",
   });
+  const ledgerFailures = metrics?.counter({
+    name: "florin_plaid_call_ledger_failures_total",
+    help: "Calls to Plaid that the ledger of calls could not take",
+  });
   return {
+    ledgerFailed: () => ledgerFailures?.inc(),
     opened: () => opened?.inc(),
     called: (endpoint: string, outcome: ProviderCall["outcome"], latencyMs: number) => {
       calls?.inc({ endpoint, outcome });

@@ -187,10 +187,10 @@ export function createPlaidPort(options: PlaidPortOptions): PlaidPort {
       run(endpoints.webhookKeyGet, call, webhookKeyAnswer, (api, more) =>
         api.webhookVerificationKeyGet({ key_id: keyId }, more),
       ),
-    close: () => {
-      runner.close();
+    close: async () => {
+      await runner.close();
       client.close();
-      return Promise.resolve();
+      options.limiter?.close();
     },
   };
 }

@@ -57,7 +57,7 @@ export interface PlaidPort {
   /** Used by the webhook verifier. REFUSED_INPUT: there is no such key. */
   getWebhookVerificationKey(keyId: string, call?: CallLimits): Promise<WebhookVerificationKey>;
 
-  /** Closes the connections. What is under way ends on its own; nothing is begun afterwards. */
+  /** Begins nothing more, gives what is under way 5 s to end, and closes connections and limiter. */
   close(): Promise<void>;
 }
 
