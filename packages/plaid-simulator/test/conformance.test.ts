@@ -8,8 +8,10 @@ import type { AxiosInstance } from "axios" with { "resolution-mode": "require" }
 import { Configuration, PlaidApi, type CountryCode, type Products } from "plaid";
 import { startPlaidSimulator, type PlaidSimulator } from "../src/index.js";
 import { knownError, PLAID_ERROR_CODES } from "../src/plaid-error.js";
+import { listInstitutions } from "../src/institutions.js";
 import { REQUEST_SHAPES } from "../src/request-shapes.js";
 import { SEED_USERS } from "../src/seed-users/index.js";
+import { ITEM_STATES } from "../src/world.js";
 import { loadPlaidSchemas, type PlaidSchemas, type SchemaProblem } from "./plaid-schemas.js";
 import { startWebhookReceiver, type WebhookReceiver } from "./webhook-receiver.js";
 
@@ -232,6 +234,118 @@ describe("every endpoint with every seed user", () => {
   });
 });
 
+/** Nothing beyond the types in any of the answers. */
+function expectConforming(answers: readonly Answered[]): void {
+  expect(answers.flatMap(problemsOf)).toEqual([]);
+}
+
+async function newItem(plaid: PlaidApi, institution_id = INSTITUTION) {
+  const made = await plaid.sandboxPublicTokenCreate({
+    institution_id,
+    initial_products: ["transactions"] as Products[],
+    options: { webhook: receiver.url },
+  });
+  return (await plaid.itemPublicTokenExchange({ public_token: made.data.public_token })).data;
+}
+
+describe("every state of an Item", () => {
+  test.each(ITEM_STATES)("%s", async (state) => {
+    const { answers, plaid } = newClient();
+    const { access_token, item_id } = await newItem(plaid);
+    await control(`/items/${item_id}/state`, { state });
+    await plaid.itemGet({ access_token });
+    await plaid.accountsGet({ access_token });
+    await plaid.accountsBalanceGet({ access_token });
+    await plaid.transactionsSync({ access_token });
+    expectConforming(answers);
+  });
+
+  test("with an account revoked, one renamed and one that is new", async () => {
+    const { answers, plaid } = newClient();
+    const { access_token, item_id } = await newItem(plaid);
+    const [first, second] = (await plaid.accountsGet({ access_token })).data.accounts;
+    await control(`/items/${item_id}/state`, { state: "ACCOUNT_REVOKED", accountId: first?.account_id });
+    await control(`/items/${item_id}/accounts`, {
+      add: [{ key: "new", name: "New", type: "depository", subtype: "savings", granted: true }],
+      rename: [{ accountId: second?.account_id, name: "Renamed" }],
+    });
+    const { accounts } = (await plaid.accountsGet({ access_token })).data;
+    expect(accounts.map(({ name }) => name)).toEqual(expect.arrayContaining(["New", "Renamed"]));
+    expect(accounts.map(({ account_id }) => account_id)).not.toContain(first?.account_id);
+    expectConforming(answers);
+  });
+});
+
+describe("every institution", () => {
+  test.each(listInstitutions(["US", "GB"]).map(({ institutionId }) => institutionId))("%s", async (institution_id) => {
+    const { answers, plaid } = newClient();
+    for (const isTold of [true, false]) {
+      const options = { include_optional_metadata: isTold, include_status: isTold };
+      await plaid.institutionsGetById({ institution_id, country_codes: ["US", "GB"] as CountryCode[], options });
+    }
+    const { access_token } = await newItem(plaid, institution_id);
+    await plaid.itemGet({ access_token });
+    await plaid.accountsGet({ access_token });
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    expectConforming(answers);
+  });
+});
+
+describe("the hosted page", () => {
+  const products = ["transactions"] as Products[];
+  const link = { client_name: "Conformance", language: "en", country_codes: US, hosted_link: {} };
+  const pick = ["action=institution&institution_id=ins_109508"];
+  const logIn = [...pick, "action=login&username=user_good&password=pass_good"];
+
+  test.each([
+    ["untouched", [], undefined],
+    ["opened", [...pick], undefined],
+    ["finished", [...logIn, "action=accounts&account=checking&account=savings"], { exit: undefined, accounts: 2 }],
+    ["left", ["action=exit"], { exit: null, accounts: undefined }],
+    [
+      "left after a wrong password",
+      [...pick, "action=login&username=user_good&password=no", "action=exit"],
+      { exit: "INVALID_CREDENTIALS", accounts: undefined },
+    ],
+    [
+      "left with an error",
+      ["action=exit&error_code=INSTITUTION_DOWN"],
+      { exit: "INSTITUTION_DOWN", accounts: undefined },
+    ],
+  ])("%s", async (_state, forms, told) => {
+    const { answers, plaid } = newClient();
+    const asked = { ...link, products, user: { client_user_id: "c" }, webhook: receiver.url };
+    const { link_token, hosted_link_url = "" } = (await plaid.linkTokenCreate(asked)).data;
+    await submitAll(hosted_link_url, forms);
+    const session = (await plaid.linkTokenGet({ link_token })).data.link_sessions?.at(-1);
+    expectConforming(answers);
+    const exit =
+      session?.exit === undefined || session.exit === null ? undefined : (session.exit.error?.error_code ?? null);
+    const accounts = session?.results?.item_add_results[0]?.accounts.length;
+    expect(session && { exit, accounts }).toEqual(told);
+  });
+
+  test("finished in update mode", async () => {
+    const { answers, plaid } = newClient();
+    const { access_token } = await newItem(plaid);
+    await plaid.sandboxItemResetLogin({ access_token });
+    const { link_token, hosted_link_url = "" } = (await plaid.linkTokenCreate({ ...link, access_token })).data;
+    await submitAll(hosted_link_url, ["action=login&username=user_good&password=pass_good"]);
+    await plaid.linkTokenGet({ link_token });
+    expectConforming(answers);
+    const { data } = await plaid.itemGet({ access_token });
+    expect(data.item.error).toBeNull();
+  });
+
+  /** As a browser sends its forms. */
+  async function submitAll(url: string, forms: readonly string[]): Promise<void> {
+    for (const form of forms) {
+      const type = { "content-type": "application/x-www-form-urlencoded", origin: new URL(url).origin };
+      await fetch(url, { method: "POST", headers: type, body: form, redirect: "manual" });
+    }
+  }
+});
+
 describe("every error", () => {
   test.each(PLAID_ERROR_CODES)("%s", async (errorCode) => {
     await control("/faults", { match: { endpoint: "/item/get" }, action: { kind: "error", errorCode }, times: 1 });
@@ -248,23 +362,16 @@ describe("every error", () => {
 });
 
 describe("every webhook", () => {
-  const ofItems = Object.keys(WEBHOOKS).filter((it) => !it.startsWith("LINK "));
-
-  test("that the control plane can send", async () => {
-    const { plaid } = newClient();
-    const made = await plaid.sandboxPublicTokenCreate({
-      institution_id: INSTITUTION,
-      initial_products: ["transactions", "liabilities", "investments"] as Products[],
-      options: { webhook: receiver.url },
-    });
-    const { item_id } = (await plaid.itemPublicTokenExchange({ public_token: made.data.public_token })).data;
-    for (const name of ofItems) {
+  test("of an Item that the control plane can be told to send by its code", async () => {
+    const { item_id } = await newItem(newClient().plaid);
+    for (const name of Object.keys(WEBHOOKS).filter((it) => !it.startsWith("LINK "))) {
       const [webhook_type, webhook_code] = name.split(" ");
       await control(`/items/${item_id}/webhook`, { webhook_type, webhook_code });
     }
   });
 
-  test("that came while these tests ran has the shape of its type, and none of the types is missing", () => {
+  test("that came while these tests ran, those of the hosted page too, has the shape of its type, and none of the types is missing", async () => {
+    await simulator.control.webhooksSettled();
     const seen = new Set<string>();
     for (const { body } of receiver.received) {
       const webhook = JSON.parse(body) as Record<string, unknown>;
@@ -280,6 +387,6 @@ describe("every webhook", () => {
       }
       seen.add(name);
     }
-    expect([...seen].sort()).toEqual(expect.arrayContaining(ofItems.sort()));
+    expect([...seen].sort()).toEqual(Object.keys(WEBHOOKS).sort());
   });
 });

@@ -1,5 +1,6 @@
 import { startPlaidSimulator, type PlaidSimulator } from "../src/index.js";
-import { CONTRACT, ContractConversation, type ContractPartner } from "./contract.js";
+import { ContractConversation, type ContractPartner } from "./contract-conversation.js";
+import { CONTRACT } from "./contract.js";
 import { loadPlaidSchemas, type PlaidSchemas } from "./plaid-schemas.js";
 
 let schemas: PlaidSchemas;
