@@ -10,12 +10,13 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { applyFault, type Answer } from "./apply-fault.js";
 import { urlCarriesSecret, type CallLedger } from "./call-ledger.js";
+import type { Endpoint } from "./endpoint.js";
 import type { FaultPlan } from "./faults.js";
 import { HANDLERS } from "./handlers/index.js";
 import { knownError, PlaidRefusal, toHttpError, type PlaidErrorBody } from "./plaid-error.js";
 import type { RateLimits } from "./rate-limits.js";
 import { readBody } from "./read-body.js";
-import { isEndpoint, parseRequest, type Endpoint } from "./request-shapes.js";
+import { isEndpoint, parseRequest } from "./request-shapes.js";
 import type { SimulatorWorld } from "./world.js";
 
 export interface ApiServices {

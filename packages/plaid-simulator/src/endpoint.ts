@@ -1,5 +1,4 @@
 import type * as plaid from "plaid";
-import type { Endpoint } from "./request-shapes.js";
 import type { Wire } from "./wire.js";
 import type { SimulatorWorld } from "./world.js";
 
@@ -26,6 +25,9 @@ interface Contract {
   "/sandbox/item/reset_login": [plaid.SandboxItemResetLoginRequest, plaid.SandboxItemResetLoginResponse];
   "/sandbox/transactions/create": [plaid.SandboxTransactionsCreateRequest, plaid.SandboxTransactionsCreateResponse];
 }
+
+/** Every endpoint there is. */
+export type Endpoint = keyof Contract;
 
 export type RequestOf<Path extends Endpoint> = Wire<Contract[Path][0]>;
 /** Without request_id: the server adds it to every answer. */

@@ -4,7 +4,7 @@
  * accepted by name, so that a caller who is right is not refused.
  */
 import { z } from "zod";
-import type { RequestOf } from "./endpoint.js";
+import type { Endpoint, RequestOf } from "./endpoint.js";
 import { knownError, PlaidRefusal } from "./plaid-error.js";
 
 const text = z.string();
@@ -232,9 +232,7 @@ export const REQUEST_SHAPES = {
       .min(1)
       .max(10),
   }),
-} as const;
-
-export type Endpoint = keyof typeof REQUEST_SHAPES;
+} as const satisfies Record<Endpoint, z.ZodType>;
 
 export function isEndpoint(path: string): path is Endpoint {
   return Object.hasOwn(REQUEST_SHAPES, path);
