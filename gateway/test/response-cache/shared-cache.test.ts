@@ -98,6 +98,21 @@ whereRedisIs(describe, describe.skip)("a cache that two gateways share", () => {
     await start();
   });
 
+  test("a Redis that hangs is waited for once and then left alone", async () => {
+    const one = await start();
+    const pid = redis.pid ?? 0;
+    process.kill(pid, "SIGSTOP");
+    try {
+      for (let first = 1; first <= 20; first++) expect((await one.read("usr_ada", { first })).owner).toBe("usr_ada");
+      expect(world.fetches).toBe(20);
+      const text = await one.metrics.render();
+      expect(text).toMatch(/^florin_gateway_response_cache_redis_failures_total [1-3]$/m);
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await eventually(async () => (await client.ping()) === "PONG", 10_000);
+  });
+
   test("whatever happens in whatever order: nobody else's data, and nothing older than an event that the gateway had seen", async () => {
     const person = fc.constantFrom(...people);
     const which = fc.constantFrom(0, 1);
