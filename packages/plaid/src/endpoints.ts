@@ -65,8 +65,6 @@ export const endpoints = {
   webhookKeyGet: define("/webhook_verification_key/get", "webhooks", UNDOCUMENTED, { timeoutMs: 5_000 }),
 } as const satisfies Record<string, Endpoint>;
 
-export type EndpointName = keyof typeof endpoints;
-
 /** The simulator keeps the sandbox's table. */
 export function limitsOf(endpoint: Endpoint, environment: PlaidEnvironmentName): EndpointLimits {
   return environment === "production" ? endpoint.limits.production : endpoint.limits.sandbox;
