@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readPlaidSettings } from "@florin/service";
-import { startPlatform } from "@florin/standalone";
+import { startPlatform, type Environment } from "@florin/standalone";
 import { DEMO_PARTNER_KEY } from "@florin/subgraph-accounts";
 import { checkBooks, createTestDatabase, eventually, startFlorinCluster, startTestRedis } from "@florin/testkit";
 
@@ -36,12 +36,14 @@ const chosenForm: PlatformForm = process.env["FLORIN_TEST_FORM"] === "distribute
 
 interface RunningForm {
   readonly url: string;
+  /** Of one process, until it is stopped: keys and log. */
+  readonly home: string;
   /** Empty: none runs with this form. */
   readonly plaidSimulatorUrl: string;
   stop(): Promise<void>;
 }
 
-async function startStandalone(databaseUrl: string): Promise<RunningForm> {
+async function startStandalone(databaseUrl: string, more: Partial<Environment>): Promise<RunningForm> {
   const home = await mkdtemp(join(tmpdir(), "florin-test-home-"));
   const { url, facts, stop } = await startPlatform({
     port: 0,
@@ -60,9 +62,11 @@ async function startStandalone(databaseUrl: string): Promise<RunningForm> {
     }).settings,
     simulatorPort: 0,
     drainMs: 0,
+    ...more,
   });
   return {
     url,
+    home,
     plaidSimulatorUrl: facts.plaidSimulator ?? "",
     stop: async () => {
       await stop(5_000);
@@ -90,6 +94,7 @@ async function startDistributed(databaseUrl: string): Promise<RunningForm> {
   }, 60_000);
   return {
     url,
+    home: "",
     plaidSimulatorUrl: "",
     stop: async () => {
       const exits = await Promise.all(cluster.parts.map((part) => part.stop()));
@@ -102,9 +107,11 @@ async function startDistributed(databaseUrl: string): Promise<RunningForm> {
 }
 
 /** A whole platform on a database of its own; what an outsider can do with it, by HTTP alone. */
-export async function startTestPlatform(form = chosenForm) {
+export async function startTestPlatform(form = chosenForm, more: Partial<Environment> = {}) {
   const database = await createTestDatabase();
-  const platform = await (form === "distributed" ? startDistributed : startStandalone)(database.url);
+  const platform = await (form === "distributed"
+    ? startDistributed(database.url)
+    : startStandalone(database.url, more));
   const graph = async <Data>(query: string, variables?: unknown, token?: string, headers?: Record<string, string>) => {
     const response = await fetch(`${platform.url}/graphql`, {
       method: "POST",
@@ -126,6 +133,7 @@ export async function startTestPlatform(form = chosenForm) {
   return {
     url: platform.url,
     plaidSimulatorUrl: platform.plaidSimulatorUrl,
+    home: platform.home,
     databaseUrl: database.url,
     partnerKey: DEMO_PARTNER_KEY,
     graph,

@@ -2,6 +2,7 @@ import { auditUsage, runAudit } from "./audit.js";
 import { CommandFailure, misuse } from "./command-failure.js";
 import { deadLettersUsage, runDeadLetters } from "./dead-letters.js";
 import { invariantsUsage, runInvariants } from "./invariants.js";
+import { linkedUsage, runLinked } from "./linked.js";
 import type { Terminal } from "./terminal.js";
 import { runWrites, writesUsage } from "./writes.js";
 
@@ -10,6 +11,7 @@ const USAGE = `florin <command>
 ${auditUsage}
 ${deadLettersUsage}
 ${invariantsUsage}
+${linkedUsage}
 ${writesUsage}
 Exit codes: 0 done · 1 could not be done · 2 asked for wrongly
 `;
@@ -18,6 +20,7 @@ const commands = new Map([
   ["audit", runAudit],
   ["dead-letters", runDeadLetters],
   ["invariants", runInvariants],
+  ["linked", runLinked],
   ["writes", runWrites],
 ]);
 

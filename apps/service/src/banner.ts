@@ -27,8 +27,7 @@ export function banner(facts: BannerFacts): string {
     `    database   ${facts.database}`,
     `    home       ${facts.home}   (logs in florin.log)`,
   ];
-  if (facts.plaidSimulator !== undefined)
-    lines.push(`    Plaid      ${facts.plaidSimulator}   (the simulator; client id and secret florin-demo)`);
+  if (facts.plaidSimulator !== undefined) lines.push(`    Plaid      ${facts.plaidSimulator}   (the simulator)`);
   if (facts.demo !== undefined) {
     const width = Math.max(...facts.demo.logins.map((login) => login.identifier.length));
     lines.push("", `  Demo logins, password ${facts.demo.password}`, "");

@@ -147,6 +147,8 @@ async function startPlaid(
       ? undefined
       : await startPlaidSimulator({
           port: environment.simulatorPort,
+          clientId: environment.plaid.clientId,
+          secret: environment.plaid.secret,
           snapshotFile: join(environment.home, "plaid-simulator.json"),
           onProblem: (problem) => logger.error({ err: problem }, "the Plaid simulator failed at something"),
         });

@@ -61,6 +61,7 @@ import { createLedgerEventsConsumer, createReplayStore } from "./tasks/ledger-ev
 import { createTransact } from "./transact.js";
 
 export { ACCOUNTS_CONSUMER } from "./tasks/ledger-events.js";
+export { rewrapTokens, type RewrapProgress } from "./linked/token-rotation.js";
 export type { LinkedOptions } from "./linked/start-linked-worker.js";
 export type { LinkedWorker } from "./linked/linked-worker.js";
 export { createRevokedSessions, type RevokedSessions } from "./revoked-sessions.js";

@@ -20,3 +20,4 @@ export * from "./plaid-webhooks.js";
 export * from "./sessions.js";
 export * from "./signing-keys.js";
 export * from "./users.js";
+export * from "./linked-report.js";
