@@ -228,7 +228,7 @@ function createTestClock(): TestClock {
   };
 }
 
-async function openDoor(): Promise<{ readonly door: WebhookDoor; readonly server: Server }> {
+export async function openDoor(): Promise<{ readonly door: WebhookDoor; readonly server: Server }> {
   const statuses: number[] = [];
   let worker: LinkedWorker | undefined;
   const server = createServer((request, response) => {

@@ -139,6 +139,22 @@ describe("a run of several pages", () => {
     await expectEqualToInstitution(login);
   });
 
+  test("that lost its staged pages, as after a crash of the server, does not go on without them", async () => {
+    const login = await linked("user_deposit_only", ["transactions"]);
+    const { control } = platform.simulator;
+    const before = callsOf(platform, login, SYNC);
+    control.addFault({
+      match: { endpoint: SYNC, itemId: login.plaidItemId, nthCall: 2 },
+      action: { kind: "latency", ms: 250 },
+      times: 1,
+    });
+    addThreePages(login);
+    await eventually(() => callsOf(platform, login, SYNC) > before);
+    await platform.database.sql`delete from accounts.linked_transaction_staged`;
+    await expectEqualToInstitution(login);
+    expect((await foldHandedOver(login)).size).toBe(truthOf(platform, login).length);
+  });
+
   test("that the data never lets end reads the whole history, and finds what is not there any more", async () => {
     const login = await linked("user_deposit_only", ["transactions"]);
     const ghost = await addGhost(login);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { armFaultPoints, disarmFaultPoints, type FaultPoint } from "@florin/resilience";
 import { eventually } from "@florin/testkit";
 import {
   callsOf,
@@ -68,6 +69,33 @@ describe("a webhook that is Plaid's", () => {
     expect(await storedWebhooks()).toBe(before.stored + 1);
     expect(await requestedOf(login)).toBe(before.requested + 1n);
   });
+
+  test.each<FaultPoint>(["accounts.webhook.before-commit", "accounts.webhook.after-commit"])(
+    "whose receiver dies at %s is sent again, and is one piece of work",
+    async (point) => {
+      const login = await linked();
+      const before = { stored: await storedWebhooks(), requested: await requestedOf(login) };
+      const taken = await captureDelivery(() => fire(login, "TRANSACTIONS", "SYNC_UPDATES_AVAILABLE"));
+      const send = async () =>
+        (
+          await fetch(platform.door.url, {
+            method: "POST",
+            headers: { "plaid-verification": taken.signature },
+            body: taken.body,
+          })
+        ).status;
+      armFaultPoints({ faults: `${point}:1:throw` });
+      try {
+        expect(await send()).toBe(503);
+      } finally {
+        disarmFaultPoints();
+      }
+      expect(await send()).toBe(200);
+      await settled(login);
+      expect(await storedWebhooks()).toBe(before.stored + 1);
+      expect(await requestedOf(login)).toBe(before.requested + 1n);
+    },
+  );
 
   test.each([
     ["TRANSACTIONS", "DEFAULT_UPDATE"],

@@ -121,6 +121,7 @@ create table accounts.link_attempt (
 );
 create index link_attempt_by_user on accounts.link_attempt (user_id, created_at);
 create index link_attempt_open on accounts.link_attempt (next_poll_at) where finished_at is null;
+create index link_attempt_by_age on accounts.link_attempt (finished_at) where finished_at is not null;
 
 create table accounts.linked_account (
   linked_account_id uuid primary key,
@@ -187,7 +188,8 @@ create index linked_transaction_by_account on accounts.linked_transaction (linke
   where removed_at is null;
 
 -- Pages of a run of transactions/sync until its last one is there: a run of any length takes little memory, and is applied by sets (§1.3
--- rules 3 and 4). Unlogged: after a crash of the server the run begins again anyway.
+-- rules 3 and 4). Unlogged: a server that crashes or a standby that takes over has none of them, and the run, whose rows are counted before
+-- they are applied, begins again.
 create unlogged table accounts.linked_transaction_staged (
   item_id uuid not null,
   lease_epoch bigint not null,
@@ -210,7 +212,7 @@ create unlogged table accounts.linked_transaction_staged (
   authorized_date date,
   occurred_at timestamptz,
   payment_channel text,
-  primary key (item_id, ordinal),
+  primary key (item_id, lease_epoch, ordinal),
   check (change = 'REMOVED' or (linked_transaction_id is not null and plaid_account_id is not null and amount is not null
     and name is not null and is_pending is not null and date is not null))
 );

@@ -56,12 +56,20 @@ export async function stageChanges(
 }
 
 /** Accounts that the run speaks of and that are not known here: read the roster again before applying. */
-export async function listUnknownStagedAccounts(sql: Sql, itemId: Uuid): Promise<readonly string[]> {
+export async function listUnknownStagedAccounts(sql: Sql, lease: ItemLease): Promise<readonly string[]> {
   const rows = await sql<{ id: string }[]>`
     select distinct s.plaid_account_id as id from accounts.linked_transaction_staged s
-    where s.item_id = ${itemId} and s.change = 'PUT' and not exists (
+    where s.item_id = ${lease.itemId} and s.lease_epoch = ${lease.epoch} and s.change = 'PUT' and not exists (
       select from accounts.linked_account a where a.item_id = s.item_id and a.plaid_account_id = s.plaid_account_id)`;
   return rows.map(({ id }) => id);
+}
+
+/** How many changes of this run are there: fewer than were staged after a crash of the server, or when another worker cleared them. */
+export async function countStaged(tx: Transaction, lease: ItemLease): Promise<number> {
+  const [row] = await tx<{ count: number }[]>`
+    select count(*)::int as count from accounts.linked_transaction_staged
+    where item_id = ${lease.itemId} and lease_epoch = ${lease.epoch}`;
+  return row?.count ?? 0;
 }
 
 export interface RunApplication {

@@ -58,6 +58,9 @@ async function pointWebhooks(parts: SyncParts, run: JobRun, state: ItemState): P
   await parts.plaid.updateWebhook(run.call, webhookUrl);
 }
 
+/** Their clock is not ours, and may tell whole seconds only: reading once too often is cheaper than missing news. */
+const CLOCK_SLACK_MS = 120_000;
+
 type Synced = Awaited<ReturnType<typeof findLastSynced>>;
 
 /** What the institution has newer than we have, and what is old whatever it says. */
@@ -71,7 +74,8 @@ export function listStale(
     const last = synced.get(product);
     if (last === undefined || last.at === null) return last?.state !== "NOT_APPLICABLE" || isNews(updatedAt);
     if (last.state === "NOT_APPLICABLE") return false;
-    return (updatedAt !== undefined && updatedAt > last.at) || msBetween(last.at, now) > maxAgeMs;
+    const isNewer = updatedAt !== undefined && msBetween(last.at, updatedAt) > -CLOCK_SLACK_MS;
+    return isNewer || msBetween(last.at, now) > maxAgeMs;
   };
   const isNews = (updatedAt: Instant | undefined): boolean =>
     updatedAt !== undefined && msBetween(updatedAt, now) < maxAgeMs;

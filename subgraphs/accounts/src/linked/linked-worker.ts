@@ -156,15 +156,28 @@ async function startLoops(parts: SyncParts, operations: LinkOperations): Promise
   };
 }
 
-/** One at a time: their work is short, and in the order in which they came. */
+/** Calls to Plaid that webhooks of Link ask for, at the same time. */
+const MAX_FOLLOW_UPS = 4;
+
+/** One at a time, in the order in which they came; what they ask of Plaid goes on beside them. */
 function startWebhookLoop(parts: SyncParts, operations: LinkOperations): Loops {
+  const following = new Set<Promise<void>>();
   let running: Promise<void> | undefined;
   let isWoken = false;
   let isStopped = false;
+  const follow = async (followUp: () => Promise<void>): Promise<void> => {
+    if (following.size >= MAX_FOLLOW_UPS) await Promise.race(following);
+    const work = followUp().finally(() => following.delete(work));
+    following.add(work);
+  };
   const drain = async (): Promise<void> => {
     do {
       isWoken = false;
-      while (!isStopped && (await processWebhook(parts, operations)));
+      for (;;) {
+        const processed = isStopped ? undefined : await processWebhook(parts, operations);
+        if (processed === undefined) break;
+        if (processed.followUp !== undefined) await follow(processed.followUp);
+      }
     } while (isWoken && !isStopped);
   };
   const wake = (): void => {
@@ -191,6 +204,7 @@ function startWebhookLoop(parts: SyncParts, operations: LinkOperations): Loops {
       isStopped = true;
       await looking.stop();
       await running;
+      await Promise.all(following);
     },
   };
 }

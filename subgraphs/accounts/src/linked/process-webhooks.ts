@@ -22,14 +22,19 @@ import { standingOf } from "./standing-of.js";
 import { laterByMs, type SyncParts } from "./sync-parts.js";
 import { reactToWebhook, type WebhookReaction } from "./webhook-reaction.js";
 
+export interface ProcessedWebhook {
+  /** What is left to do at Plaid, after the transaction. Never rejects. */
+  readonly followUp: (() => Promise<void>) | undefined;
+}
+
 /**
- * Works on one stored webhook, in one transaction with what it sets going: once, whatever happens to this process. false: there is none.
- * A storm for one item is one piece of work, as the requests for a job are counted and not queued.
+ * Works on one stored webhook, in one transaction with what it sets going: once, whatever happens to this process. undefined: there is
+ * none. A storm for one item is one piece of work, as the requests for a job are counted and not queued.
  */
 export async function processWebhook(
   parts: SyncParts,
   operations: Pick<LinkOperations, "finishLinkSession">,
-): Promise<boolean> {
+): Promise<ProcessedWebhook | undefined> {
   const correlationId = newCorrelationId();
   let webhook: WebhookRecord | undefined;
   let outcome = "";
@@ -46,11 +51,13 @@ export async function processWebhook(
     parts.logger.error({ webhookId: webhook.webhookId, err: error }, "A webhook could not be worked on; it is left.");
     outcome = await leave(parts, webhook);
   }
-  if (webhook === undefined) return false;
+  const done = webhook;
+  if (done === undefined) return undefined;
   parts.meters.webhook(outcome);
   parts.wakeRelay();
-  if (outcome === "link") await readSessions(parts, operations, webhook, correlationId);
-  return true;
+  return {
+    followUp: outcome === "link" ? () => readSessions(parts, operations, done, correlationId) : undefined,
+  };
 }
 
 async function leave(parts: SyncParts, { webhookId }: WebhookRecord): Promise<string> {

