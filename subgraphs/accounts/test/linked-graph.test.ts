@@ -11,24 +11,35 @@ import {
   type Person,
   type Platform,
 } from "./accounts-platform.js";
-import { makePublicToken, snapshotKey } from "./linked-platform.js";
+import { makePublicToken, openDoor, snapshotKey } from "./linked-platform.js";
 import type { LinkedOptions } from "../src/index.js";
 
 // What people do with linked accounts through the graph, with the simulator and PostgreSQL behind it.
 
 let simulator: PlaidSimulator;
 let platform: Platform;
+let doors: Awaited<ReturnType<typeof openDoor>>;
 let ada: Person;
 let bo: Person;
 
 beforeAll(async () => {
-  simulator = await startPlaidSimulator({ seed: "graph", limitsScale: Infinity, notReadyCalls: 0, initialPullMs: 0 });
+  simulator = await startPlaidSimulator({
+    seed: "graph",
+    limitsScale: Infinity,
+    notReadyCalls: 0,
+    initialPullMs: 0,
+    historicalPullMs: 0,
+  });
+  doors = await openDoor();
   platform = await startPlatform({ linked: linkedOptions() });
+  doors.door.worker = platform.area.linkedWorker;
   [ada, bo] = [await registerPerson(platform), await registerPerson(platform)];
 });
 afterAll(async () => {
   await platform.stop();
   await simulator.stop();
+  doors.server.closeAllConnections();
+  doors.server.close();
 });
 
 function linkedOptions(): LinkedOptions {
@@ -46,6 +57,7 @@ function linkedOptions(): LinkedOptions {
           countryCodes: ["US"],
           products: { required: ["transactions"], requiredIfSupported: [], optional: ["liabilities", "investments"] },
           daysRequested: 90,
+          webhookUrl: doors.door.url,
         },
         limiter: undefined,
         clock: systemClock,
@@ -56,6 +68,7 @@ function linkedOptions(): LinkedOptions {
     snapshotKey,
     policy: { lookEveryMs: 50, reconcileEveryMs: 0 },
     linkTokensPerDay: 12,
+    obtainDemoToken: () => publicTokenOf(),
   };
 }
 
@@ -63,7 +76,7 @@ let keys = 0;
 const newKey = () => `linked-key-${++keys}`;
 const products = ["transactions", "liabilities", "investments"];
 const publicTokenOf = (userName = "user_good") =>
-  makePublicToken(simulator.url, { userName, products, webhook: "http://127.0.0.1:9/nobody" });
+  makePublicToken(simulator.url, { userName, products, webhook: doors.door.url });
 
 const createMutation = `mutation ($input: CreateLinkTokenInput!) { createLinkToken(input: $input) { linkToken hostedLinkUrl expiresAt } }`;
 const exchangeMutation = `mutation ($input: ExchangePublicTokenInput!) {
@@ -87,7 +100,9 @@ const hand = (person: Person, publicToken: string, idempotencyKey = newKey()) =>
 
 async function linkFor(person: Person, userName = "user_good") {
   dataOf(await begin(person));
-  return dataOf<Exchanged>(await hand(person, await publicTokenOf(userName))).exchangePublicToken;
+  const response = await hand(person, await publicTokenOf(userName));
+  expect(response.extensions?.florin?.written?.["accounts"]).toMatch(/^\d+$/);
+  return dataOf<Exchanged>(response).exchangePublicToken;
 }
 
 interface ItemView {
@@ -102,7 +117,8 @@ async function itemOf(person: Person, id: string): Promise<ItemView> {
 const isSynced = (person: Person, id: string) =>
   eventually(async () => {
     const { products: states } = await itemOf(person, id);
-    return states.every(({ status }) => status === "READY" || status === "NOT_APPLICABLE");
+    if (states.every(({ status }) => status === "READY" || status === "NOT_APPLICABLE")) return true;
+    throw new Error(`not synced: ${JSON.stringify(states)}`);
   }, 15_000);
 
 describe("createLinkToken", () => {
@@ -467,4 +483,18 @@ describe("removal", () => {
         )::integer as left`;
     return row?.left ?? -1;
   }
+});
+
+describe("demo data", () => {
+  test("links a login for the first of the demo's people, once", async () => {
+    await platform.area.seedDemo();
+    const { password, identities } = await platform.area.seedDemo();
+    const input = { identifier: identities[0]?.email, password };
+    const login = "mutation ($input: LoginInput!) { login(input: $input) { accessToken } }";
+    const { accessToken: token } = dataOf<{ login: { accessToken: string } }>(
+      await platform.call(login, { input }),
+    ).login;
+    const shown = await platform.call("{ virtualAccount { items { institutionName } } }", {}, { token });
+    expect(dataOf(shown)).toEqual({ virtualAccount: { items: [{ institutionName: "First Platypus Bank" }] } });
+  });
 });

@@ -48,7 +48,7 @@ async function goThrough(
   choice: { institutionId?: string; userName?: string; accounts?: (name: string) => boolean; leave?: boolean } = {},
 ): Promise<void> {
   const step = async (fields: readonly (readonly [string, string])[]) => {
-    const body = new URLSearchParams(fields.map(([name, value]) => [name, value]));
+    const body = new URLSearchParams(fields.map(([name, value]): [string, string] => [name, value]));
     const response = await fetch(page.hostedLinkUrl, { method: "POST", body });
     if (!response.ok) throw new Error(`the page refused a step: ${response.status} ${await response.text()}`);
     return response.text();
@@ -224,8 +224,8 @@ describe("a repair", () => {
     await visit(userId);
     const { itemId } = await hand(userId, await unbound());
     await platform.atRest(itemId);
-    const [{ plaidItemId }] = (await itemsOf(userId)) as [ItemRow];
-    platform.simulator.control.items.setState(plaidItemId ?? "", { state: "LOGIN_REQUIRED" });
+    const [item] = await itemsOf(userId);
+    platform.simulator.control.items.setState(item?.plaidItemId ?? "", { state: "LOGIN_REQUIRED" });
     await eventually(async () => (await itemsOf(userId))[0]?.status === "LOGIN_REQUIRED", 10_000);
     const before = calls("/item/public_token/exchange");
     const page = await visit(userId, itemId, true);

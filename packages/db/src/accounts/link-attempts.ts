@@ -180,3 +180,12 @@ export async function cancelOpenAttempts(
     where user_id = ${userId} and status in ('CREATING', 'OPEN')`;
   return rows.count;
 }
+
+/** Finished long ago: no key leads to them any more. */
+export async function deleteOldAttempts(sql: Sql, before: Instant, limit: number): Promise<number> {
+  const rows = await sql`
+    delete from accounts.link_attempt where attempt_id in (
+      select attempt_id from accounts.link_attempt where finished_at < ${formatInstant(before)} limit ${limit})
+    returning 1`;
+  return rows.count;
+}

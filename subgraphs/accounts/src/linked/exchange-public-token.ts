@@ -54,6 +54,8 @@ export interface ExchangeWork {
   readonly chosen: Pick<LinkedInSession, "institution" | "accounts"> | undefined;
   readonly key: ExchangeKey | undefined;
   readonly correlationId: string;
+  /** Of the event of a new item, where somebody waits for its position. */
+  readonly eventId?: Uuid | undefined;
   readonly timeLeftMs: () => number;
 }
 
@@ -307,8 +309,9 @@ async function store(
     await changeLinkAttempt(tx, attemptId, { status: "LINKED", resultItemId: itemId, finishedAt: now });
     await requestJobs(tx, itemId, allJobs, { at: now, correlationId: work.correlationId });
     await lookAtNeighbours(tx, userId, institution?.institutionId, itemId, work.correlationId, now);
-    const event = { itemId, userId, status: "HEALTHY", reason: undefined };
-    await appendOutbox(tx, "accounts", [linkedItemUpdated(parts, event, work.correlationId)]);
+    const standing = { itemId, userId, status: "HEALTHY", reason: undefined };
+    const event = linkedItemUpdated(parts, standing, work.correlationId);
+    await appendOutbox(tx, "accounts", [{ ...event, eventId: work.eventId ?? event.eventId }]);
   });
   faultPoint("accounts.link.after-store");
   return { itemId, rejection: undefined, isReplay: false };

@@ -1,6 +1,7 @@
 import { appendOutbox } from "@florin/db";
 import {
   changeLinkAttempt,
+  deleteOldAttempts,
   findAttemptByLinkToken,
   findAttemptByPublicToken,
   findLinkAttempt,
@@ -38,6 +39,8 @@ export interface PublicTokenRequest {
   readonly publicToken: string;
   readonly idempotencyKey: string;
   readonly correlationId: string;
+  /** Of the event of a new item, where somebody waits for its position. */
+  readonly eventId?: Uuid | undefined;
   readonly timeLeftMs: () => number;
 }
 
@@ -49,11 +52,13 @@ const LOOK_MS = 10_000;
 const MIN_POLL_MS = 30_000;
 const MAX_POLL_MS = 600_000;
 const MAX_DUE = 20;
+const KEPT_MS = 35 * 86_400_000;
+const MAX_FORGOTTEN = 1_000;
 /** Of a public token, from the spec; after it nothing is to be learned by asking again. */
 const PUBLIC_TOKEN_LIFE_MS = 30 * 60_000;
 
 export async function exchangePublicToken(parts: LinkParts, request: PublicTokenRequest): Promise<LinkedOutcome> {
-  const { userId, publicToken, correlationId, timeLeftMs } = request;
+  const { userId, publicToken, correlationId, eventId, timeLeftMs } = request;
   if (!PUBLIC_TOKEN.test(publicToken)) throw tokenRefused();
   const key = { principal: principalOf(userId), idempotencyKey: request.idempotencyKey };
   const known =
@@ -63,7 +68,7 @@ export async function exchangePublicToken(parts: LinkParts, request: PublicToken
   if (known?.status === "REPAIRED") return outcomeOf(known);
   const found = await findVisit(parts, userId, publicToken, known);
   if (found.attempt.itemId !== null) return finishRepair(parts, found.attempt, publicToken, correlationId);
-  return exchange(parts, { ...found, publicToken, key, correlationId, timeLeftMs });
+  return exchange(parts, { ...found, publicToken, key, correlationId, eventId, timeLeftMs });
 }
 
 interface Visit {
@@ -231,7 +236,7 @@ async function finishRepair(
 
 const repairJobs = ["ITEM", "ACCOUNTS", "TRANSACTIONS", "LIABILITIES", "HOLDINGS", "INVESTMENT_TRANSACTIONS"] as const;
 
-/** Visits whose results nobody brought, and exchanges that somebody died over. How many were looked at. */
+/** Visits whose results nobody brought, and exchanges that somebody died over; old ones are forgotten. How many were looked at. */
 export async function finishDueSessions(parts: LinkParts, correlationId: string): Promise<number> {
   const now = parts.clock.now();
   const due = await takeDueAttempts(parts.database.sql, now, laterBy(now, MIN_POLL_MS), MAX_DUE);
@@ -239,5 +244,7 @@ export async function finishDueSessions(parts: LinkParts, correlationId: string)
     await finishLinkSession(parts, { attemptId }, correlationId).catch((error: unknown) => {
       parts.logger.warn({ err: error, attemptId }, "A visit to Link could not be finished; it is looked at again.");
     });
+  // Longer than idempotency keys are kept, which lead here.
+  await deleteOldAttempts(parts.database.sql, laterBy(now, -KEPT_MS), MAX_FORGOTTEN);
   return due.length;
 }
