@@ -7,7 +7,7 @@
  * cursor at the end of a run names its place only and lives for ever. The same cursor gives the same page.
  *
  * Cursors are opaque, bound to the Item and to the account of a per-account stream, and authenticated.
- * Cost of a page: the entries of its run.
+ * Cost of a run: its entries, once; the folded run is kept until another one of the same Item is read.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { RemovedTransaction, Transaction } from "plaid";
@@ -43,15 +43,11 @@ export function readSyncPage(
   request: { readonly cursor: string; readonly count: number; readonly accountId: string | undefined },
 ): SyncPage {
   const stream = `${item.itemId}/${request.accountId ?? ""}`;
-  const log = request.accountId
-    ? item.transactions.log.filter((it) => it.accountId === request.accountId)
-    : item.transactions.log;
-  const head = log.at(-1)?.seq ?? 0;
+  const head = headOf(item, request.accountId);
   const place = request.cursor === "" ? { after: 0 } : readCursor(world, stream, request.cursor, head);
   if (place.middle && place.middle.until !== head) refuse("TRANSACTIONS_SYNC_MUTATION_DURING_PAGINATION");
 
-  const shared = new Set(item.accounts.filter((it) => it.granted).map((it) => it.base.account_id));
-  const changes = fold(log, place.after, shared);
+  const changes = changesOfRun(item, request.accountId, place.after);
   const offset = place.middle?.offset ?? 0;
   const page = changes.slice(offset, offset + request.count);
   const reached = offset + page.length;
@@ -68,8 +64,7 @@ export function readSyncPage(
 
 /** A cursor at the end of the log as it is now, for `cursor: "now"`. */
 export function cursorNow(world: SimulatorWorld, item: SimItem, accountId: string | undefined): string {
-  const log = accountId ? item.transactions.log.filter((it) => it.accountId === accountId) : item.transactions.log;
-  return writeCursor(world, `${item.itemId}/${accountId ?? ""}`, { after: log.at(-1)?.seq ?? 0 });
+  return writeCursor(world, `${item.itemId}/${accountId ?? ""}`, { after: headOf(item, accountId) });
 }
 
 /** The transactions as they are now, oldest entry first. */
@@ -108,12 +103,33 @@ export function appendToLog(world: SimulatorWorld, item: SimItem, changes: reado
   }
 }
 
-/** What changed after a place, each transaction once, in the order of its last change; of the accounts that are shared. */
-function fold(log: readonly LogEntry[], after: number, shared: ReadonlySet<string>): Change[] {
+/** The last place of a stream. */
+function headOf(item: SimItem, accountId: string | undefined): number {
+  const { log } = item.transactions;
+  return (accountId === undefined ? log.at(-1) : log.findLast((it) => it.accountId === accountId))?.seq ?? 0;
+}
+
+/** The last run that was folded, by Item: a client that pages through it asks for it again and again. */
+const lastRuns = new WeakMap<SimItem, { readonly key: string; readonly changes: Change[] }>();
+
+function changesOfRun(item: SimItem, accountId: string | undefined, after: number): Change[] {
+  const shared = item.accounts.filter((it) => it.granted).map((it) => it.base.account_id);
+  const wanted = new Set(accountId === undefined ? shared : shared.filter((it) => it === accountId));
+  const { log } = item.transactions;
+  const key = JSON.stringify([after, log.length, [...wanted]]);
+  const last = lastRuns.get(item);
+  if (last?.key === key) return last.changes;
+  const changes = fold(log, after, wanted);
+  lastRuns.set(item, { key, changes });
+  return changes;
+}
+
+/** What changed after a place, each transaction once, in the order of its last change; of the accounts wanted. */
+function fold(log: readonly LogEntry[], after: number, wanted: ReadonlySet<string>): Change[] {
   const wasThere = new Map<string, boolean>();
   const last = new Map<string, LogEntry>();
   for (const entry of log) {
-    if (entry.seq <= after || !shared.has(entry.accountId)) continue;
+    if (entry.seq <= after || !wanted.has(entry.accountId)) continue;
     if (!wasThere.has(entry.transactionId)) wasThere.set(entry.transactionId, entry.kind !== "added");
     last.delete(entry.transactionId); // set again, so that the map's order is that of the last change
     last.set(entry.transactionId, entry);

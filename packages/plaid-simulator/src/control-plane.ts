@@ -40,7 +40,7 @@ export class SimulatorControl {
     this.items = new ItemControl(services.world, services.delivery);
   }
 
-  /** Moves the clock forward and waits for what falls due, webhooks on their way included. */
+  /** Moves the clock forward and waits for the work that falls due; for webhooks on their way wait with `webhooksSettled`. */
   async clock(command: z.output<typeof clockCommand>): Promise<{ readonly now: string }> {
     const { clock } = this.#services.world;
     if (command.setTo !== undefined) await clock.set(new Date(command.setTo));
