@@ -198,6 +198,18 @@ test("an event of the ledger that is none is parked; when it is discarded, what 
   expect(balance).toEqual({ committed: "2.00" });
 });
 
+test("a balance that the database refuses is parked alone: what came with it is applied", async () => {
+  const ids = Array.from({ length: 12 }, () => randomIds.next());
+  const tooLong = "9".repeat(140_000);
+  await platform.tell("ledger", ...ids.map((id, n) => posted(id, 1, n === 5 ? tooLong : `${n}.00`)));
+  const { sql } = platform.database;
+  const stored = await sql<{ committed: string }[]>`
+    select committed from portfolio.own_balance where account_id = any(${ids}) order by committed`;
+  expect(stored.map(({ committed }) => committed)).toEqual(ids.map((_, n) => `${n}.00`).filter((_, n) => n !== 5));
+  const letters = await sql`select error from portfolio.dead_letter where key = ${formatId("account", ids[5]!)}`;
+  expect(letters).toHaveLength(1);
+});
+
 test("a period must begin before it ends, and not be endless", async () => {
   const person = newPerson();
   const ask = (from: string, to: string, interval: string) =>

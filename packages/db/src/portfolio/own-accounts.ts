@@ -1,4 +1,5 @@
 import { formatInstant, type EventEnvelope, type Instant, type Uuid } from "@florin/kernel";
+import { plainArray, textArray } from "../array-literal.js";
 import type { Sql, Transaction } from "../connect-database.js";
 
 /** Who an account held here belongs to; owners never change. */
@@ -48,31 +49,55 @@ export interface ToldBalance {
   readonly asOf: Instant;
 }
 
+/** What an event says, and which event said it. */
+export interface ToldBalanceEvent {
+  readonly event: EventEnvelope;
+  readonly balance: ToldBalance;
+}
+
 /**
- * One statement, as there is one such event for each account of each batch: the balance when it is newer than the one that is known, and
- * what it differs by. An event that comes again, or late, changes nothing: the balance that is known has it in already. So it needs no
- * row in the inbox; one is written for an event that was a dead letter, as those are looked for there.
+ * Many at once in one statement, as there is one such event for each account of each batch of the ledger; at most one of an account. Each
+ * balance when it is newer than the one that is known, and what it differs by. An event that comes again, or late, changes nothing: the
+ * balance that is known has it in already. So it needs no row in the inbox; one is written for an event that was a dead letter, as those
+ * are looked for there.
  */
-export async function applyToldBalance(
-  sql: Sql,
-  consumer: string,
-  event: EventEnvelope,
-  balance: ToldBalance,
-): Promise<void> {
+export async function applyToldBalances(sql: Sql, consumer: string, told: readonly ToldBalanceEvent[]): Promise<void> {
+  // In one order for everybody: two processes that do the same wait for each other and do not lock each other out.
+  const rows = [...told].sort((a, b) => (a.balance.accountId < b.balance.accountId ? -1 : 1));
   await sql`
-    with replayed as (
+    with told as (
+      select * from unnest(
+        ${plainArray(rows, ({ event }) => event.eventId)}::uuid[], ${plainArray(rows, ({ event }) => event.position)}::bigint[],
+        ${plainArray(rows, ({ balance }) => balance.accountId)}::uuid[], ${plainArray(rows, ({ balance }) => balance.accountSeq)}::bigint[],
+        ${plainArray(rows, ({ balance }) => balance.batchId)}::uuid[], ${plainArray(rows, ({ balance }) => balance.day)}::date[],
+        ${plainArray(rows, ({ balance }) => balance.committed)}::numeric[], ${textArray(rows, ({ balance }) => balance.currency)}::text[],
+        ${plainArray(rows, ({ balance }) => formatInstant(balance.asOf))}::timestamptz[])
+        as t (event_id, position, account_id, account_seq, batch_id, day, committed, currency, as_of)),
+    replayed as (
       insert into portfolio.inbox (consumer, event_id, stream, position)
-      select ${consumer}::text, ${event.eventId}::uuid, ${event.stream}::text, ${event.position}::bigint
-      where exists (select from portfolio.dead_letter where consumer = ${consumer} and event_id = ${event.eventId}::uuid)
+      select ${consumer}::text, t.event_id, 'ledger', t.position from told t
+      where exists (select from portfolio.dead_letter d where d.consumer = ${consumer} and d.event_id = t.event_id)
       on conflict (consumer, event_id) do nothing),
     moved as (
       insert into portfolio.own_balance as known (account_id, account_seq, committed, committed_before, currency, as_of)
-      values (${balance.accountId}, ${balance.accountSeq}, ${balance.committed}, 0, ${balance.currency}, ${formatInstant(balance.asOf)})
+      select account_id, account_seq, committed, 0, currency, as_of from told
       on conflict (account_id) do update set account_seq = excluded.account_seq, committed_before = known.committed,
         committed = excluded.committed, currency = excluded.currency, as_of = excluded.as_of
         where known.account_seq < excluded.account_seq
       returning account_id, account_seq, committed - committed_before as amount, currency)
     insert into portfolio.own_flow (account_id, account_seq, batch_id, day, amount, currency)
-    select account_id, account_seq, ${balance.batchId}::uuid, ${balance.day}::text::date, amount, currency from moved
-    where amount <> 0`;
+    select account_id, m.account_seq, t.batch_id, t.day, m.amount, m.currency from moved m join told t using (account_id)
+    where m.amount <> 0`;
+}
+
+/** Of the keys those that have an open dead letter, as `isKeyParked` says of one. */
+export async function listParkedKeys(
+  sql: Sql,
+  consumer: string,
+  keys: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = await sql<{ key: string }[]>`
+    select distinct key from portfolio.dead_letter
+    where consumer = ${consumer} and stream = 'ledger' and key = any(${[...keys]}::text[]) and status in ('PARKED', 'WAITING')`;
+  return new Set(rows.map(({ key }) => key));
 }

@@ -12,7 +12,8 @@ import { REMOVAL_EVENT, SNAPSHOT_EVENT } from "@florin/linked-data";
 import type { Logger } from "@florin/telemetry";
 import type { ConsumerParts } from "../services.js";
 import { applySnapshot } from "./apply-snapshot.js";
-import { applyPosted, ownAccountAsked, ownAccountClosed, ownAccountOpened } from "./own-accounts.js";
+import { createBalanceBatches } from "./balance-batches.js";
+import { ownAccountAsked, ownAccountClosed, ownAccountOpened } from "./own-accounts.js";
 import { removeItem } from "./remove-item.js";
 
 /** For the bus's lists of groups that a stream must have before anything of it is published. */
@@ -48,7 +49,7 @@ export function createLinkedConsumer(database: Database, parts: ConsumerParts, l
   });
 }
 
-/** On the ledger's stream: accounts held here and their balances. Of the latter there are many, so each is one statement and no more. */
+/** On the ledger's stream: accounts held here and their balances; of the latter there are so many that they go together. */
 export function createBalancesConsumer(database: Database, logger: Logger): ConsumerGroup {
   const group = createConsumerGroup({
     ...store(database),
@@ -57,11 +58,12 @@ export function createBalancesConsumer(database: Database, logger: Logger): Cons
     handlers: { "account.opened": ownAccountOpened, "account.closed": ownAccountClosed },
     logger,
   });
+  const balances = createBalanceBatches(database.sql, group.name);
   return {
     ...group,
     types: [...group.types, "account.posted"],
-    handle: (event) =>
-      event.type === "account.posted" ? applyPosted(database.sql, group.name, event) : group.handle(event),
+    handle: async (event) => (event.type === "account.posted" ? balances.apply(event) : group.handle(event)),
+    isKeyParked: balances.isKeyParked,
   };
 }
 

@@ -1,5 +1,5 @@
-import type { Sql, Transaction } from "@florin/db";
-import { applyToldBalance, closeOwnAccount, insertOwnAccountOwners, putOwnAccount } from "@florin/db/portfolio";
+import type { Transaction } from "@florin/db";
+import { closeOwnAccount, insertOwnAccountOwners, putOwnAccount, type ToldBalance } from "@florin/db/portfolio";
 import { PoisonEvent, type EventHandler } from "@florin/events";
 import { parseId, parseInstant, type EventEnvelope, type Instant } from "@florin/kernel";
 import { z } from "zod";
@@ -69,12 +69,12 @@ const posted = z.object({
  * the balance before it, so a batch that pays into an account and takes from it again counts with what was left. The day is the one that
  * the money counts from: of a backdated batch the first that it changed, else the day of the commit, in UTC.
  */
-export async function applyPosted(sql: Sql, consumer: string, event: EventEnvelope): Promise<void> {
+export function parsePosted(event: EventEnvelope): ToldBalance {
   const parsed = posted.safeParse(event.payload);
   if (!parsed.success) throw new PoisonEvent(`The payload of ${event.type} does not parse: ${parsed.error.message}`);
   const { accountId, accountSeq, batchId, balance, asOf, affectedBusinessDates } = parsed.data;
   const backdatedTo = existingDay(affectedBusinessDates?.[0] ?? null);
-  await applyToldBalance(sql, consumer, event, {
+  return {
     accountId,
     accountSeq: BigInt(accountSeq),
     batchId,
@@ -82,5 +82,5 @@ export async function applyPosted(sql: Sql, consumer: string, event: EventEnvelo
     committed: balance.committed,
     currency: balance.currency,
     asOf,
-  });
+  };
 }
