@@ -1,5 +1,6 @@
 import { EXIT_ERRORS, type AccountChoice, type LinkStep } from "./link-session.js";
 import type { SimInstitution } from "./institutions.js";
+import { SEED_PASSWORD, SEED_USERS } from "./seed-users/index.js";
 
 /**
  * The pages of hosted Link: plain HTML forms that work without a script. Every control has a label, a stable `name` and a
@@ -44,6 +45,7 @@ legend { font-weight: 600; padding: 0; margin-bottom: .5rem; }
 .account small { display: block; color: var(--soft); font-weight: 400; }
 .problem { background: #fdecec; color: var(--bad); border-radius: 10px; padding: .7rem .9rem; }
 details { margin-top: 1.25rem; color: var(--soft); font-size: .9rem; }
+details ul { padding-left: 1.1rem; margin: .5rem 0; }
 details label { margin: .75rem 0; }
 footer { margin-top: 1.25rem; color: var(--soft); font-size: .8rem; text-align: center; }
 `;
@@ -114,7 +116,13 @@ function loginForm(page: LinkPage, userName: string | null): string {
     `<label>User name<input type="text" name="username" data-testid="username" autocomplete="off" required${name}></label>` +
       `<label>Password<input type="password" name="password" data-testid="password" autocomplete="off" required></label>` +
       `<button data-testid="submit-login">Continue</button>`,
-  )}${page.isUpdate ? "" : form("back", `<button class="quiet" data-testid="back">Choose another institution</button>`)}${exits()}`;
+  )}${page.isUpdate ? "" : form("back", `<button class="quiet" data-testid="back">Choose another institution</button>`)}${exits()}${logins()}`;
+}
+
+function logins(): string {
+  const rows = SEED_USERS.map((it) => `<li><code>${escape(it.userName)}</code>: ${escape(it.description)}</li>`);
+  return `<details><summary>Who can log in here</summary><ul>${rows.join("")}</ul>
+Everybody's password is <code>${escape(SEED_PASSWORD)}</code>.</details>`;
 }
 
 function accountsForm(page: LinkPage, accounts: readonly AccountChoice[]): string {
