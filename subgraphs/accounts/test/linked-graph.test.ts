@@ -1,143 +1,38 @@
-import { createDerivedKeyProvider, createPlaidPort, createTokenVault } from "@florin/plaid";
-import { startPlaidSimulator, type PlaidSimulator } from "@florin/plaid-simulator";
-import { systemClock } from "@florin/resilience";
 import { eventually } from "@florin/testkit";
+import { codesOf, dataOf, faultsOf, registerPerson, type Person, type Platform } from "./accounts-platform.js";
 import {
-  codesOf,
-  dataOf,
-  faultsOf,
-  registerPerson,
-  startPlatform,
-  type Person,
-  type Platform,
-} from "./accounts-platform.js";
-import { makePublicToken, openDoor, snapshotKey } from "./linked-platform.js";
-import type { LinkedOptions } from "../src/index.js";
+  LINK_TOKENS_PER_DAY,
+  newKey,
+  startLinkedGraph,
+  type Exchanged,
+  type LinkedGraph,
+  type Page,
+} from "./linked-graph-platform.js";
 
 // What people do with linked accounts through the graph, with the simulator and PostgreSQL behind it.
 
-let simulator: PlaidSimulator;
+let graph: LinkedGraph;
 let platform: Platform;
-let doors: Awaited<ReturnType<typeof openDoor>>;
-/** Everything that the subgraph said. */
-const answers: string[] = [];
 let ada: Person;
 let bo: Person;
 
 beforeAll(async () => {
-  simulator = await startPlaidSimulator({
-    seed: "graph",
-    limitsScale: Infinity,
-    notReadyCalls: 0,
-    initialPullMs: 0,
-    historicalPullMs: 0,
-  });
-  doors = await openDoor();
-  platform = await startPlatform({ linked: linkedOptions() });
-  doors.door.worker = platform.area.linkedWorker;
-  const { call } = platform;
-  platform = {
-    ...platform,
-    call: async (...request) => {
-      const answer = await call(...request);
-      answers.push(JSON.stringify(answer));
-      return answer;
-    },
-  };
+  graph = await startLinkedGraph();
+  ({ platform } = graph);
   [ada, bo] = [await registerPerson(platform), await registerPerson(platform)];
 });
-afterAll(async () => {
-  await platform.stop();
-  await simulator.stop();
-  doors.server.closeAllConnections();
-  doors.server.close();
-});
+afterAll(() => graph.stop());
 
-function linkedOptions(): LinkedOptions {
-  const keys = createDerivedKeyProvider({ masterKey: new Uint8Array(32).fill(5) });
-  return {
-    openPlaid: (onCall) =>
-      createPlaidPort({
-        environment: "simulator",
-        simulatorUrl: simulator.url,
-        clientId: "florin-demo",
-        secret: "florin-demo",
-        link: {
-          clientName: "Florin",
-          language: "en",
-          countryCodes: ["US"],
-          products: { required: ["transactions"], requiredIfSupported: [], optional: ["liabilities", "investments"] },
-          daysRequested: 90,
-          webhookUrl: doors.door.url,
-        },
-        limiter: undefined,
-        clock: systemClock,
-        random: Math.random,
-        onCall,
-      }),
-    vault: createTokenVault({ keys, environment: "simulator" }),
-    snapshotKey,
-    policy: { lookEveryMs: 50, reconcileEveryMs: 0 },
-    linkTokensPerDay: 12,
-    obtainDemoToken: () => publicTokenOf(),
-  };
-}
-
-let keys = 0;
-const newKey = () => `linked-key-${++keys}`;
-const products = ["transactions", "liabilities", "investments"];
-const publicTokenOf = (userName = "user_good") =>
-  makePublicToken(simulator.url, { userName, products, webhook: doors.door.url });
-
-const createMutation = `mutation ($input: CreateLinkTokenInput!) { createLinkToken(input: $input) { linkToken hostedLinkUrl expiresAt } }`;
-const exchangeMutation = `mutation ($input: ExchangePublicTokenInput!) {
-  exchangePublicToken(input: $input) { rejection { code } virtualAccount { id } linkedItem { id status institutionName } } }`;
-
-interface Page {
-  readonly createLinkToken: { readonly linkToken: string; readonly hostedLinkUrl: string; readonly expiresAt: string };
-}
-interface Exchanged {
-  readonly exchangePublicToken: {
-    readonly rejection: { readonly code: string } | null;
-    readonly virtualAccount: { readonly id: string };
-    readonly linkedItem: { readonly id: string; readonly status: string; readonly institutionName: string | null };
-  };
-}
-
-const begin = (person: Person, input: Record<string, unknown> = {}) =>
-  platform.call(createMutation, { input: { idempotencyKey: newKey(), ...input } }, { token: person.token });
-const hand = (person: Person, publicToken: string, idempotencyKey = newKey()) =>
-  platform.call(exchangeMutation, { input: { publicToken, idempotencyKey } }, { token: person.token });
-
-async function linkFor(person: Person, userName = "user_good") {
-  dataOf(await begin(person));
-  const response = await hand(person, await publicTokenOf(userName));
-  expect(response.extensions?.florin?.written?.["accounts"]).toMatch(/^\d+$/);
-  return dataOf<Exchanged>(response).exchangePublicToken;
-}
-
-interface ItemView {
-  readonly status: string;
-  readonly lastSyncedAt: string | null;
-  readonly products: readonly { readonly product: string; readonly status: string }[];
-}
-async function itemOf(person: Person, id: string): Promise<ItemView> {
-  const query = "query ($id: ID!) { linkedItem(id: $id) { status lastSyncedAt products { product status } } }";
-  return dataOf<{ linkedItem: ItemView }>(await platform.call(query, { id }, { token: person.token })).linkedItem;
-}
-const isSynced = (person: Person, id: string) =>
-  eventually(async () => {
-    const { products: states } = await itemOf(person, id);
-    if (states.every(({ status }) => status === "READY" || status === "NOT_APPLICABLE")) return true;
-    throw new Error(`not synced: ${JSON.stringify(states)}`);
-  }, 15_000);
+const begin: LinkedGraph["begin"] = (...about) => graph.begin(...about);
+const hand: LinkedGraph["hand"] = (...about) => graph.hand(...about);
+const linkFor: LinkedGraph["linkFor"] = (...about) => graph.linkFor(...about);
 
 describe("createLinkToken", () => {
   test("answers a page of the account service, and the same again under the same key", async () => {
     const idempotencyKey = newKey();
     const first = dataOf<Page>(await begin(ada, { idempotencyKey })).createLinkToken;
     expect(first.linkToken).toMatch(/^link-sandbox-/);
-    expect(first.hostedLinkUrl.startsWith(`${simulator.url}/link/`)).toBe(true);
+    expect(first.hostedLinkUrl.startsWith(`${graph.simulator.url}/link/`)).toBe(true);
     const again = await begin(ada, { idempotencyKey });
     expect(dataOf<Page>(again).createLinkToken).toEqual(first);
     expect(again.extensions?.florin?.idempotencyReplayed).toBe(true);
@@ -145,30 +40,23 @@ describe("createLinkToken", () => {
   });
 
   test("asks the account service once for twenty equal calls at the same time", async () => {
-    const made = () => simulator.control.calls({ endpoint: "/link/token/create" }).length;
+    const made = () => graph.simulator.control.calls({ endpoint: "/link/token/create" }).length;
     const [before, idempotencyKey] = [made(), newKey()];
     const pages = await Promise.all(Array.from({ length: 20 }, () => begin(ada, { idempotencyKey })));
     expect(new Set(pages.map((page) => dataOf<Page>(page).createLinkToken.linkToken)).size).toBe(1);
     expect(made() - before).toBe(1);
   });
 
-  test("tells the account service nothing about who the person is", async () => {
-    const [row] = await platform.database.sql<{ sealed: Uint8Array }[]>`
-      select link_sealed as sealed from accounts.link_attempt where link_sealed is not null limit 1`;
-    expect(Buffer.from(row?.sealed ?? []).toString("utf8")).not.toContain("link-sandbox");
-    expect(JSON.stringify(simulator.control.calls({ endpoint: "/link/token/create" }))).not.toContain(ada.id);
-  });
-
   test("is refused beyond the day's number, and to nobody else", async () => {
     const person = await registerPerson(platform);
-    for (let made = 0; made < 12; made++) dataOf(await begin(person));
+    for (let made = 0; made < LINK_TOKENS_PER_DAY; made++) dataOf(await begin(person));
     expect(codesOf(await begin(person))).toEqual(["RATE_LIMITED"]);
     dataOf(await begin(bo));
   });
 
   test("gives a way back when the account service is away", async () => {
     const person = await registerPerson(platform);
-    simulator.control.addFault({
+    graph.simulator.control.addFault({
       match: { endpoint: "/link/token/create" },
       action: { kind: "status", status: 500 },
       times: 1,
@@ -183,7 +71,7 @@ describe("a linked login", () => {
   let linked: Exchanged["exchangePublicToken"];
   beforeAll(async () => {
     linked = await linkFor(ada);
-    await isSynced(ada, linked.linkedItem.id);
+    await graph.isSynced(ada, linked.linkedItem.id);
   });
 
   test("is healthy, of its institution, in the person's virtual account", async () => {
@@ -340,7 +228,7 @@ describe("a linked login", () => {
   test("is read again when it is asked for", async () => {
     const text =
       "mutation ($input: RefreshLinkedItemInput!) { refreshLinkedItem(input: $input) { linkedItem { id } } }";
-    const syncs = () => simulator.control.calls({ endpoint: "/transactions/sync" }).length;
+    const syncs = () => graph.simulator.control.calls({ endpoint: "/transactions/sync" }).length;
     const before = syncs();
     const input = { itemId: linked.linkedItem.id, idempotencyKey: newKey() };
     dataOf(await platform.call(text, { input }, { token: ada.token }));
@@ -353,7 +241,7 @@ describe("a linked login", () => {
     const { sql } = platform.database;
     const tables = await sql<{ name: string }[]>`
       select table_name as name from information_schema.tables where table_schema = 'accounts' and table_type = 'BASE TABLE'`;
-    let everything = [...platform.logLines, ...answers].join("\n");
+    let everything = [...platform.logLines, ...graph.answers].join("\n");
     for (const { name } of tables) {
       const rows = await sql<{ text: string }[]>`select row_to_json(t)::text as text from ${sql(`accounts.${name}`)} t`;
       everything += rows.map(({ text }) => text).join("\n");
@@ -392,7 +280,7 @@ describe("a linked login", () => {
 describe("a public token", () => {
   test("needs a visit that the person began", async () => {
     const person = await registerPerson(platform);
-    const publicToken = await publicTokenOf();
+    const publicToken = await graph.publicTokenOf();
     expect(faultsOf(await hand(person, publicToken))).toEqual(["input.publicToken PUBLIC_TOKEN_INVALID"]);
     dataOf(await begin(person));
     expect(dataOf<Exchanged>(await hand(person, publicToken)).exchangePublicToken.rejection).toBeNull();
@@ -401,8 +289,9 @@ describe("a public token", () => {
   test("becomes one item, however often and by however many it is handed over", async () => {
     const person = await registerPerson(platform);
     dataOf(await begin(person));
-    const publicToken = await publicTokenOf();
-    const exchanges = () => simulator.control.calls({ endpoint: "/item/public_token/exchange", status: 200 }).length;
+    const publicToken = await graph.publicTokenOf();
+    const exchanges = () =>
+      graph.simulator.control.calls({ endpoint: "/item/public_token/exchange", status: 200 }).length;
     const [before, idempotencyKey] = [exchanges(), newKey()];
     const answers = await Promise.all([
       ...Array.from({ length: 5 }, () => hand(person, publicToken, idempotencyKey)),
@@ -411,14 +300,16 @@ describe("a public token", () => {
     const ids = answers.map((answer) => dataOf<Exchanged>(answer).exchangePublicToken.linkedItem.id);
     expect(new Set(ids).size).toBe(1);
     expect(exchanges() - before).toBe(1);
-    expect(codesOf(await hand(person, await publicTokenOf(), idempotencyKey))).toEqual(["IDEMPOTENCY_KEY_REUSED"]);
+    expect(codesOf(await hand(person, await graph.publicTokenOf(), idempotencyKey))).toEqual([
+      "IDEMPOTENCY_KEY_REUSED",
+    ]);
     expect(faultsOf(await hand(person, "not a token"))).toEqual(["input.publicToken PUBLIC_TOKEN_INVALID"]);
   });
 
   test("that was exchanged by one person is refused to another", async () => {
     const person = await registerPerson(platform);
     dataOf(await begin(person));
-    const publicToken = await publicTokenOf();
+    const publicToken = await graph.publicTokenOf();
     dataOf(await hand(person, publicToken));
     dataOf(await begin(bo));
     expect(faultsOf(await hand(bo, publicToken))).toEqual(["input.publicToken PUBLIC_TOKEN_INVALID"]);
@@ -430,12 +321,12 @@ describe("removal", () => {
     "mutation ($input: RemoveLinkedItemInput!) { removeLinkedItem(input: $input) { linkedItem { id status products { product } } } }";
   const deleteMutation =
     "mutation ($input: DeleteVirtualAccountInput!) { deleteVirtualAccount(input: $input) { removed } }";
-  const removals = () => simulator.control.calls({ endpoint: "/item/remove", status: 200 }).length;
+  const removals = () => graph.simulator.control.calls({ endpoint: "/item/remove", status: 200 }).length;
 
   test("hides an item at once, tells the institution once, and leaves a proof and nothing else", async () => {
     const person = await registerPerson(platform);
     const { linkedItem } = await linkFor(person);
-    await isSynced(person, linkedItem.id);
+    await graph.isSynced(person, linkedItem.id);
     const [before, input] = [removals(), { itemId: linkedItem.id, idempotencyKey: newKey() }];
     const response = await platform.call(removeMutation, { input }, { token: person.token });
     expect(dataOf(response)).toMatchObject({ removeLinkedItem: { linkedItem: { status: "REMOVED", products: [] } } });
@@ -454,7 +345,7 @@ describe("removal", () => {
     expect(await rowsLeft()).toBe(0);
     const replay = await platform.call(removeMutation, { input }, { token: person.token });
     expect(replay.extensions?.florin?.idempotencyReplayed).toBe(true);
-    expect((await itemOf(person, linkedItem.id)).status).toBe("REMOVED");
+    expect((await graph.itemOf(person, linkedItem.id)).status).toBe("REMOVED");
   });
 
   test("of everything takes several logins and what is open, and can be said twice", async () => {
@@ -468,7 +359,9 @@ describe("removal", () => {
     expect(dataOf(await said())).toEqual({ deleteVirtualAccount: { removed: true } });
     await eventually(async () => (await proofOf(person)).length === 2, 10_000);
     expect(removals() - before).toBe(2);
-    expect(faultsOf(await hand(person, await publicTokenOf()))).toEqual(["input.publicToken PUBLIC_TOKEN_INVALID"]);
+    expect(faultsOf(await hand(person, await graph.publicTokenOf()))).toEqual([
+      "input.publicToken PUBLIC_TOKEN_INVALID",
+    ]);
     const others = await platform.call(
       deleteMutation,
       { input: { ...input, idempotencyKey: newKey() } },
