@@ -380,6 +380,7 @@ describe("every webhook", () => {
       expect([name, type]).toEqual([name, expect.any(String)]);
       expect([name, schemas.strictProblems(type ?? "", webhook)]).toEqual([name, []]);
       expect([name, body]).toEqual([name, JSON.stringify(webhook, null, 2)]);
+      expect([name, webhook["account_id"] ?? "none", webhook["new_webhook_url"] ?? "none"]).not.toContain("");
       // A webhook's error has its HTTP status and no request id; an HTTP answer has them the other way round.
       if (typeof webhook["error"] === "object" && webhook["error"] !== null) {
         expect(webhook["error"]).toEqual(expect.objectContaining({ status: expect.any(Number) }));

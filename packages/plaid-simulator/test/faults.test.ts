@@ -202,6 +202,9 @@ describe("what the caller sees", () => {
       error_code: "TRANSACTIONS_SYNC_LIMIT",
     });
     expect((await faulty({ kind: "rate-limit" })).headers).not.toHaveProperty("retry-after");
+    for (const errorCode of ["BRAND_NEW_LIMIT", "INSTITUTION_DOWN"]) {
+      expect((await faulty({ kind: "rate-limit", errorCode })).status).toBe(429);
+    }
   });
 
   test.each([

@@ -1,5 +1,6 @@
 import { SimulatorClock } from "../src/clock.js";
 import { WebhookDelivery, type WebhookDeliveryOptions } from "../src/webhook-delivery.js";
+import { parseTarget, TargetRefused } from "../src/webhook-target.js";
 import { WebhookSigner } from "../src/webhook-signer.js";
 import { startWebhookReceiver, type ReceivedWebhook, type ReceiverAnswer } from "./webhook-receiver.js";
 
@@ -131,9 +132,10 @@ describe("delivery", () => {
     [new Date(START.getTime() + 5 * MINUTE).toUTCString(), 5],
     ["86400", 240],
     ["soon", 0.5],
-  ])("a 429 that asks to come back (%s) is heard, up to four hours", async (retryAfter, minutes) => {
+    ["3600", 0.5, 503],
+  ])("a 429 that asks to come back (%s) is heard, up to four hours", async (retryAfter, minutes, status = 429) => {
     const { delivery } = deliveryFrom();
-    const { url } = await receiver(() => ({ status: 429, headers: { "retry-after": retryAfter } }));
+    const { url } = await receiver(() => ({ status, headers: { "retry-after": retryAfter } }));
     delivery.send(url, webhook("LOGIN_REPAIRED"));
     await delivery.settled();
     expect(minutesAfterStart(delivery.attempts()[0]?.nextAttemptAt ?? "")).toBe(minutes);
@@ -141,20 +143,36 @@ describe("delivery", () => {
 
   test("a receiver that rejects more than nine in ten gets no retries, until a day later", async () => {
     const { delivery, clock } = deliveryFrom();
-    let status = 400;
-    const { url } = await receiver(() => ({ status }));
+    const { url } = await receiver(() => ({ status: 400 }));
     for (let sent = 0; sent < 10; sent += 1) delivery.send(url, webhook("LOGIN_REPAIRED"));
     await delivery.settled();
     const [first, ...others] = delivery.attempts();
     expect(first?.nextAttemptAt).not.toBeNull();
     expect(others.at(-1)?.nextAttemptAt).toBeNull();
-    status = 200;
-    await clock.advance(25 * HOUR);
-    status = 500;
+    await clock.advance(49 * HOUR);
     delivery.clearAttempts();
     delivery.send(url, webhook("LOGIN_REPAIRED"));
     await delivery.settled();
     expect(delivery.attempts()).toMatchObject([{ outcome: "rejected", nextAttemptAt: expect.any(String) }]);
+  });
+
+  test("nine in ten are not more than nine in ten", async () => {
+    const { delivery } = deliveryFrom();
+    let calls = 0;
+    const { url } = await receiver(() => ({ status: (calls += 1) === 1 ? 200 : 500 }));
+    for (let sent = 0; sent < 10; sent += 1) {
+      delivery.send(url, webhook("LOGIN_REPAIRED"));
+      await delivery.settled();
+    }
+    expect(delivery.attempts().at(-1)).toMatchObject({ outcome: "rejected", nextAttemptAt: expect.any(String) });
+  });
+
+  test("a receiver that asks to be asked later is not one that rejects", async () => {
+    const { delivery } = deliveryFrom();
+    const { url } = await receiver(() => ({ status: 429 }));
+    for (let sent = 0; sent < 20; sent += 1) delivery.send(url, webhook("LOGIN_REPAIRED"));
+    await delivery.settled();
+    expect(delivery.attempts().map(({ nextAttemptAt }) => nextAttemptAt)).not.toContain(null);
   });
 
   test("nothing is sent after it was stopped, and what was on its way is cut", async () => {
@@ -181,6 +199,13 @@ describe("delivery", () => {
 });
 
 describe("targets", () => {
+  test("an address off this machine is refused when it is given, a name when it is resolved", () => {
+    expect(() => parseTarget("http://192.0.2.1/hook")).toThrow(TargetRefused);
+    expect(() => parseTarget("http://[2001:db8::1]/hook")).toThrow(TargetRefused);
+    expect(parseTarget("http://[::1]:4000/hook").port).toBe("4000");
+    expect(parseTarget("http://gateway.test/hook").hostname).toBe("gateway.test");
+  });
+
   test.each([
     "http://192.0.2.1/hook",
     "http://10.0.0.1/hook",

@@ -97,6 +97,9 @@ describe("signed webhooks", () => {
     expect(signerAt().signer.kid).not.toBe(signerAt().signer.kid);
     expect(again && first && (await verdict(again, { body: BODY, header: first.sign(BODY) }, START))).toBe("genuine");
     expect(first?.rotate()).toEqual(again?.rotate());
+    const points = new Set<unknown>();
+    for (let turn = 0; turn < 8; turn += 1) points.add(first?.jwk(first.rotate().newKid)?.x);
+    expect(points.size).toBe(8);
   });
 
   test("forgets the oldest keys first and never the one that signs", () => {
