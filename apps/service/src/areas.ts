@@ -63,14 +63,16 @@ export function composeAccounts(
 ): Promise<AccountsArea> {
   const { masterKey, isDemo, ...shared } = foundations;
   const { plaid, ...rest } = own;
-  const { openPlaid, vault, obtainDemoToken } = plaid ?? {};
   return createAccountsArea({
     ...shared,
     ...rest,
-    linked:
-      openPlaid === undefined || vault === undefined
-        ? undefined
-        : { openPlaid, vault, obtainDemoToken, snapshotKey: snapshotKeyOf(masterKey) },
+    linked: plaid && {
+      openPlaid: plaid.openPlaid,
+      vault: plaid.vault,
+      policy: plaid.policy,
+      obtainDemoToken: plaid.obtainDemoToken,
+      snapshotKey: snapshotKeyOf(masterKey),
+    },
     clock: systemClock,
     ids: randomIds,
     sealer: createPlatformSealer(masterKey),

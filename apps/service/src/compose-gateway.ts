@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { Viewer } from "@florin/auth";
 import type { Bus, EventStream } from "@florin/events";
 import { createLiveDoor, startGateway, type GatewayOptions, type RunningGateway } from "@florin/gateway";
@@ -6,6 +7,7 @@ import { systemClock } from "@florin/resilience";
 import type { Logger, Metrics } from "@florin/telemetry";
 import { createPlatformSealer } from "./areas.js";
 import { landingPage } from "./landing-page.js";
+import { deriveSecret } from "./secrets.js";
 
 /** What the gateway needs to be told of the world behind it, in this process or in others. */
 export interface GatewayFoundations {
@@ -19,6 +21,8 @@ export interface GatewayFoundations {
   readonly metrics: Metrics;
   readonly verifyViewer: (token: string) => Promise<Viewer>;
   readonly streams: Readonly<Record<Area, EventStream>>;
+  /** Shared by gateways for kept answers; undefined: each keeps its own. */
+  readonly redisUrl?: string | undefined;
 }
 
 export function composeGateway(
@@ -35,6 +39,14 @@ export function composeGateway(
     ...own,
     introspection: !isProduction,
     landingPage: landingPage({ isDemo }),
+    responseCache: {
+      secret: deriveSecret(foundations.masterKey, "response-cache"),
+      bus,
+      streams,
+      clock: systemClock,
+      randomBytes,
+      redisUrl: foundations.redisUrl,
+    },
     live: createLiveDoor({ verifyViewer, sealer, bus, streams, clock: systemClock, logger, metrics }),
   });
 }

@@ -31,12 +31,23 @@ export async function startGatewayPart(environment: GatewayEnvironment): Promise
     const viewers = createRemoteViewers({ identity, bus, clock: systemClock, logger });
     stops.push(viewers.stop);
 
-    const { host, port, isDemo, isProduction } = environment;
+    const { host, port, isDemo, isProduction, redisUrl } = environment;
     const streamOf = (client: typeof accounts, stream: Area) =>
       connectEventStream(client, own.tokens, { stream, budgetMs: EVENTS_BUDGET_MS });
     const gateway = await composeGateway(
       {
-        ...{ host, port, bus, masterKey, isDemo, isProduction, logger, metrics, verifyViewer: viewers.verifyViewer },
+        ...{
+          host,
+          port,
+          bus,
+          redisUrl,
+          masterKey,
+          isDemo,
+          isProduction,
+          logger,
+          metrics,
+          verifyViewer: viewers.verifyViewer,
+        },
         streams: {
           accounts: streamOf(accounts, "accounts"),
           ledger: streamOf(ledger, "ledger"),

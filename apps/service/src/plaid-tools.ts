@@ -22,6 +22,8 @@ const DAYS_REQUESTED = 730;
 /** Everything that stands between us and Plaid, made from configuration alone. */
 export interface PlaidTools {
   readonly vault: TokenVault;
+  /** Items whose webhooks go elsewhere are told. */
+  readonly policy: { readonly webhookUrl: string | undefined };
   openPlaid(onCall: (call: ProviderCall) => void): PlaidPort;
   /** A login at an institution without a page, for demo data. undefined: there is no such thing in production. */
   readonly obtainDemoToken: (() => Promise<string>) | undefined;
@@ -59,6 +61,7 @@ export function createPlaidTools(options: {
       : createKeyFileProvider({ path: keyring, isProductionGrade: environment === "production" });
   return {
     vault: createTokenVault({ keys, environment }),
+    policy: { webhookUrl },
     openPlaid: (onCall) =>
       createPlaidPort({
         environment,
