@@ -235,6 +235,15 @@ it.each([
   expect(await refusalOf(createLink(request))).toMatchObject({ code });
 });
 
+it("has no update mode for a revoked Item, nor for one that is gone", async () => {
+  const item = await linkItem(plaid);
+  const again = () => refusalOf(createLink({ products: null, access_token: item.accessToken }));
+  sim.control.items.setState(item.itemId, { state: "REVOKED" });
+  expect(await again()).toMatchObject({ code: "USER_PERMISSION_REVOKED" });
+  await plaid.itemRemove({ access_token: item.accessToken });
+  expect(await again()).toMatchObject({ code: "ITEM_NOT_FOUND" });
+});
+
 it("writes hostile names so that they stay text", async () => {
   const { url } = await createLink();
   const { html } = await logIn(url, "user_hostile");
