@@ -18,7 +18,7 @@ import { createCallerIdentification, type ExchangedKey } from "./identify-caller
 import { createResponseCache, type ResponseCache, type ResponseCacheOptions } from "./response-cache/index.js";
 import { createSubgraphDataSource, type ServiceTokenSource } from "./subgraph-data-source.js";
 import { readSupergraph } from "./supergraph-file.js";
-import { createWebhookDoor, type ReceiveWebhook, type WebhookDoor } from "./webhook-door.js";
+import { createWebhookDoor, type ReceiveWebhook, type WebhookDoor, type WebhookLimits } from "./webhook-door.js";
 
 const MAX_BODY_BYTES = 100 * 1024;
 const CORRELATION_ID = /^[A-Za-z0-9_-]{8,64}$/;
@@ -52,6 +52,8 @@ export interface GatewayOptions {
   readonly live?: ((gateway: FlorinGateway) => LiveQueriesDoor) | undefined;
   /** Where `POST /webhooks/plaid` goes; without it there is no such door (404). */
   readonly receivePlaidWebhook?: ReceiveWebhook | undefined;
+  /** Other bounds for that door than its own, such as more room for load from one address. */
+  readonly webhookLimits?: WebhookLimits | undefined;
   /** Keeps what institutions say of linked accounts, for minutes and never past an event; without it every fetch goes to its subgraph. */
   readonly responseCache?: ResponseCacheOptions | undefined;
   /** Composed SDL; the checked-in gateway/supergraph.graphql when absent. */
@@ -76,7 +78,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const identifyCaller = createCallerIdentification(options);
   const handler = await createGraphqlHandler({ gateway, identifyCaller, sealer, introspection, logger, metrics });
   const receive = options.receivePlaidWebhook;
-  const webhooks = receive === undefined ? undefined : createWebhookDoor({ receive, logger, metrics });
+  const limits = options.webhookLimits ?? {};
+  const webhooks = receive === undefined ? undefined : createWebhookDoor({ receive, logger, metrics, limits });
   const rooms = { options, explorer, handler, webhooks, isDraining: () => http.isDraining() };
   const http = await startHttpServer({
     host: options.host,

@@ -19,7 +19,7 @@ export type ReceiveWebhook = (
   signature: string | undefined,
 ) => Promise<{ readonly status: WebhookStatus }>;
 
-export const webhookLimits = {
+const webhookLimits = {
   bodyBytes: 256 * 1024,
   atOnce: 64,
   deadlineMs: 8_000,
@@ -28,11 +28,13 @@ export const webhookLimits = {
   addresses: 10_000,
 } as const;
 
+export type WebhookLimits = Partial<Record<keyof typeof webhookLimits, number>>;
+
 export interface WebhookDoorOptions {
   readonly receive: ReceiveWebhook;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly limits?: Partial<Record<keyof typeof webhookLimits, number>>;
+  readonly limits?: WebhookLimits;
   /** Milliseconds, never decreasing. */
   readonly now?: () => number;
 }

@@ -36,13 +36,25 @@ function principalOf(context: unknown): string {
 
 const read = (path: string): string => readFileSync(fileURLToPath(new URL(path, import.meta.url)), "utf8");
 
-/** The checked-in supergraph over two subgraphs in this process that answer from `world`. */
-export function createSmallGraph(world: SmallWorld): LiveSnapshot {
+/** Everything of the checked-in supergraph that no world changes. */
+const graph = readGraph();
+
+function readGraph(): Omit<LiveSnapshot, "services"> {
   const supergraph = Supergraph.build(read("../../supergraph.graphql"), {
     supportedFeatures: ROUTER_SUPPORTED_SUPERGRAPH_FEATURES,
     validateSupergraph: false,
   });
   const api = supergraph.apiSchema();
+  return {
+    schema: api.toGraphQLJSSchema(),
+    api,
+    full: supergraph.schema.toGraphQLJSSchema(),
+    planner: new QueryPlanner(supergraph),
+  };
+}
+
+/** The checked-in supergraph over two subgraphs in this process that answer from `world`. */
+export function createSmallGraph(world: SmallWorld): LiveSnapshot {
   const services: ServiceMap = {
     accounts: answering(subgraph("accounts", accountsResolvers(world)), () => {
       world.fetches.accounts++;
@@ -56,17 +68,16 @@ export function createSmallGraph(world: SmallWorld): LiveSnapshot {
       if (world.isLedgerDown) throw new GraphQLError("away", { extensions: { code: "TEMPORARILY_UNAVAILABLE" } });
     }),
   };
-  return {
-    schema: api.toGraphQLJSSchema(),
-    api,
-    full: supergraph.schema.toGraphQLJSSchema(),
-    planner: new QueryPlanner(supergraph),
-    services,
-  };
+  return { ...graph, services };
 }
 
-function subgraph(name: string, resolvers: Resolvers): GraphQLSchema {
-  return buildSubgraphSchema({ typeDefs: parse(read(`../../../subgraphs/${name}/schema.graphql`)), resolvers });
+const typeDefsOf = {
+  accounts: parse(read("../../../subgraphs/accounts/schema.graphql")),
+  ledger: parse(read("../../../subgraphs/ledger/schema.graphql")),
+};
+
+function subgraph(name: keyof typeof typeDefsOf, resolvers: Resolvers): GraphQLSchema {
+  return buildSubgraphSchema({ typeDefs: typeDefsOf[name], resolvers });
 }
 
 function answering(schema: GraphQLSchema, before: () => void | Promise<void>): ServiceMap[string] {
