@@ -23,7 +23,8 @@ const flow = (account: string, accountSeq: number, amount: number): string => `
 const PORTFOLIO = `
   ${heard("portfolio.linked", "accounts", "'account.open'")}
   ${heard("portfolio.balances", "ledger", "'account.opened', 'account.closed'")}
-  insert into portfolio.own_balance values ('${WALLET}', 4, 165, 170, 'USD', now()), ('${OVERDRAWN}', 3, -65, -70, 'USD', now());
+  insert into portfolio.own_balance (account_id, account_seq, committed, currency, as_of)
+    values ('${WALLET}', 4, 165, 'USD', now()), ('${OVERDRAWN}', 3, -65, 'USD', now());
   ${flow(WALLET, 1, 100)} ${flow(WALLET, 2, 40)} ${flow(WALLET, 3, 30)} ${flow(WALLET, 4, -5)}
   ${flow(OVERDRAWN, 1, -40)} ${flow(OVERDRAWN, 2, -30)} ${flow(OVERDRAWN, 3, 5)}
   insert into portfolio.applied_snapshot values ('${ITEM}', 'HOLDINGS', 2, now(), now());

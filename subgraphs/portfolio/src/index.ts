@@ -8,7 +8,14 @@ import {
   type Database,
   type Sql,
 } from "@florin/db";
-import { createRelay, startReplayLoop, type Bus, type Consumption, type EventStream } from "@florin/events";
+import {
+  createRelay,
+  startReplayLoop,
+  type Bus,
+  type ConsumerGroup,
+  type Consumption,
+  type EventStream,
+} from "@florin/events";
 import { createSubgraph, type Subgraph, type SubgraphContext } from "@florin/graph";
 import {
   formatInstant,
@@ -27,6 +34,7 @@ import { resolvers } from "./resolvers/resolver-map.js";
 import { createPortfolioMeters } from "./services.js";
 import { startInvariantChecks } from "./tasks/check-invariants.js";
 import { createBalancesConsumer, createLinkedConsumer, createReplayStore } from "./tasks/consumers.js";
+import { readHistory } from "./tasks/read-history.js";
 import { WATCH_EVERY_MS, watchSnapshots } from "./tasks/watch-snapshots.js";
 
 export { PORTFOLIO_BALANCES_CONSUMER, PORTFOLIO_LINKED_CONSUMER } from "./tasks/consumers.js";
@@ -47,6 +55,8 @@ export interface PortfolioAreaOptions {
   readonly verifyServiceToken: (token: string) => Promise<unknown>;
   /** Throws when the token is not a viewer's. */
   readonly verifyViewer: (token: string) => Promise<Viewer>;
+  /** The streams of accounts and of the ledger as their areas keep them: what was told before this area was there is read from them, once. */
+  readonly history?: readonly EventStream[] | undefined;
   /** A replica of the same database, for queries; undefined: every read goes to the primary. */
   readonly replicaUrl?: string | undefined;
   /** With several hosts in the URL: remembers the primary's timeline across restarts, so that an old primary is refused. */
@@ -77,8 +87,8 @@ const CONSISTENCY_WAIT_MS = 1_000;
 /**
  * The portfolio area of one process: what people own and owe, here and at other institutions.
  *
- * Start, in order: connections → consumers of the accounts and ledger streams → relay of the own outbox → jobs. It changes nothing
- * for anybody: its tables are projections, and its graph has queries alone.
+ * Start, in order: connections → what was told before → consumers of the accounts and ledger streams → relay of the own outbox → jobs. It
+ * changes nothing for anybody: its tables are projections, and its graph has queries alone.
  */
 export async function createPortfolioArea(options: PortfolioAreaOptions): Promise<PortfolioArea> {
   const { bus, clock, ids, logger, metrics, snapshotKey } = options;
@@ -105,6 +115,10 @@ export async function createPortfolioArea(options: PortfolioAreaOptions): Promis
   const meters = createPortfolioMeters(metrics);
   const parts = { clock, ids, snapshotKey, meters, wakeRelay: () => relay.wake() };
   const groups = [createLinkedConsumer(database, parts, logger), createBalancesConsumer(database, logger)];
+  await readHistories(options, database, groups).catch(async (error: unknown) => {
+    await Promise.all([database.stop(), replica?.stop()]);
+    throw error;
+  });
   const consumptions = new Map(groups.map((group) => [group.stream, bus.consume(group)]));
   const replayStore = createReplayStore(database);
   const replays = groups.map((group) => startReplayLoop({ group, store: replayStore, logger }));
@@ -127,6 +141,16 @@ export async function createPortfolioArea(options: PortfolioAreaOptions): Promis
       await Promise.all([database.stop(), replica?.stop()]);
     },
   };
+}
+
+async function readHistories(
+  { history = [], logger }: PortfolioAreaOptions,
+  database: Database,
+  groups: readonly ConsumerGroup[],
+): Promise<void> {
+  for (const group of groups)
+    for (const stream of history)
+      if (stream.stream === group.stream) await readHistory(database, group, stream, logger);
 }
 
 type Consumptions = ReadonlyMap<string, Consumption>;

@@ -1,6 +1,6 @@
 import { createSealer, createServiceTokens, createServiceVerifier, generateServiceKey, type Role } from "@florin/auth";
 import { connectDatabase, type Database } from "@florin/db";
-import { createInProcessBus, type Bus } from "@florin/events";
+import { createInProcessBus, type Bus, type EventStream } from "@florin/events";
 import type { SubgraphResponse } from "@florin/graph";
 import { formatId, parseId, type Area, type EventEnvelope, type Json, type Uuid } from "@florin/kernel";
 import {
@@ -13,7 +13,7 @@ import {
 } from "@florin/linked-data";
 import { randomIds, systemClock } from "@florin/resilience";
 import { createLogger, createMetrics, type Metrics } from "@florin/telemetry";
-import { checkBooks, createTestDatabase } from "@florin/testkit";
+import { checkBooks, createTestDatabase, type TestDatabase } from "@florin/testkit";
 import {
   createPortfolioArea,
   PORTFOLIO_BALANCES_CONSUMER,
@@ -50,8 +50,10 @@ export interface Caller {
 
 export const snapshotKey = new Uint8Array(32).fill(9);
 
-export async function startPlatform(): Promise<Platform> {
-  const testDatabase = await createTestDatabase();
+export async function startPlatform(
+  options: { readonly onDatabase?: TestDatabase; readonly history?: readonly EventStream[] } = {},
+): Promise<Platform> {
+  const testDatabase = options.onDatabase ?? (await createTestDatabase());
   const database = connectDatabase({ url: testDatabase.url, applicationName: "test", maxConnections: 4 });
   const logLines: string[] = [];
   const logger = createLogger({ name: "test", level: "debug", destination: { write: (line) => logLines.push(line) } });
@@ -85,24 +87,15 @@ export async function startPlatform(): Promise<Platform> {
       return Promise.resolve({ principal, roles, scopes: [], sessionId: undefined, expiresAt: 0 });
     },
     checkInvariantsEveryMs: 0,
+    history: options.history,
   });
 
   const positions: Record<Area, bigint> = { accounts: 0n, ledger: 0n, portfolio: 0n };
   const consumers = { accounts: PORTFOLIO_LINKED_CONSUMER, ledger: PORTFOLIO_BALANCES_CONSUMER } as const;
   const tell: Platform["tell"] = async (stream, ...events) => {
-    for (const { eventId = randomIds.next(), ...event } of events) {
+    for (const event of events) {
       positions[stream] += 1n;
-      const envelope: EventEnvelope = {
-        ...event,
-        stream,
-        eventId,
-        position: positions[stream],
-        schemaVersion: 1,
-        occurredAt: systemClock.now(),
-        correlationId: "test-correlation",
-        audience: [],
-      };
-      await bus.publish(stream, [envelope]);
+      await bus.publish(stream, [toEnvelope(stream, positions[stream], event)]);
     }
     if (stream === "portfolio") return;
     const deadline = performance.now() + 20_000;
@@ -136,9 +129,22 @@ export async function startPlatform(): Promise<Platform> {
       await area.stop(2_000);
       const broken = await checkBooks(testDatabase.url, { areas: ["portfolio"] });
       await database.stop();
-      await testDatabase.drop();
+      if (options.onDatabase === undefined) await testDatabase.drop();
       if (broken.length > 0) throw new Error(`the portfolio breaks its rules: ${broken.join("; ")}`);
     },
+  };
+}
+
+export function toEnvelope(stream: Area, position: bigint, event: ToldEvent): EventEnvelope {
+  return {
+    eventId: randomIds.next(),
+    ...event,
+    stream,
+    position,
+    schemaVersion: 1,
+    occurredAt: systemClock.now(),
+    correlationId: "test-correlation",
+    audience: [],
   };
 }
 

@@ -264,7 +264,9 @@ create table portfolio.own_balance (
   -- Grows with every posting of the account: an event that comes late or twice changes nothing.
   account_seq bigint not null check (account_seq > 0),
   committed numeric not null,
-  committed_before numeric not null,
+  -- As they were before the last change: what that change tells is the difference.
+  account_seq_before bigint not null default 0,
+  committed_before numeric not null default 0,
   currency text not null,
   as_of timestamptz not null
 );

@@ -56,38 +56,41 @@ export interface ToldBalanceEvent {
 }
 
 /**
- * Many at once in one statement, as there is one such event for each account of each batch of the ledger; at most one of an account. Each
- * balance when it is newer than the one that is known, and what it differs by. An event that comes again, or late, changes nothing: the
- * balance that is known has it in already. So it needs no row in the inbox; one is written for an event that was a dead letter, as those
- * are looked for there.
+ * Many at once in one statement, as there is one such event for each account of each batch of the ledger. Of each account the newest balance
+ * becomes its balance, and each newer one tells what it differs by from the one before. An event that comes again, or late, changes
+ * nothing: the balance that is known has it in already. So it needs no row in the inbox; one is written for an event that was a dead
+ * letter, as those are looked for there.
  */
-export async function applyToldBalances(sql: Sql, consumer: string, told: readonly ToldBalanceEvent[]): Promise<void> {
-  // In one order for everybody: two processes that do the same wait for each other and do not lock each other out.
-  const rows = [...told].sort((a, b) => (a.balance.accountId < b.balance.accountId ? -1 : 1));
+export async function applyToldBalances(sql: Sql, consumer: string, rows: readonly ToldBalanceEvent[]): Promise<void> {
+  // Accounts in one order for everybody: two processes that do the same wait for each other and do not lock each other out.
   await sql`
     with told as (
-      select * from unnest(
+      select distinct on (account_id, account_seq) * from unnest(
         ${plainArray(rows, ({ event }) => event.eventId)}::uuid[], ${plainArray(rows, ({ event }) => event.position)}::bigint[],
         ${plainArray(rows, ({ balance }) => balance.accountId)}::uuid[], ${plainArray(rows, ({ balance }) => balance.accountSeq)}::bigint[],
         ${plainArray(rows, ({ balance }) => balance.batchId)}::uuid[], ${plainArray(rows, ({ balance }) => balance.day)}::date[],
         ${plainArray(rows, ({ balance }) => balance.committed)}::numeric[], ${textArray(rows, ({ balance }) => balance.currency)}::text[],
         ${plainArray(rows, ({ balance }) => formatInstant(balance.asOf))}::timestamptz[])
-        as t (event_id, position, account_id, account_seq, batch_id, day, committed, currency, as_of)),
+        as t (event_id, position, account_id, account_seq, batch_id, day, committed, currency, as_of)
+      order by account_id, account_seq),
     replayed as (
       insert into portfolio.inbox (consumer, event_id, stream, position)
       select ${consumer}::text, t.event_id, 'ledger', t.position from told t
       where exists (select from portfolio.dead_letter d where d.consumer = ${consumer} and d.event_id = t.event_id)
       on conflict (consumer, event_id) do nothing),
     moved as (
-      insert into portfolio.own_balance as known (account_id, account_seq, committed, committed_before, currency, as_of)
-      select account_id, account_seq, committed, 0, currency, as_of from told
-      on conflict (account_id) do update set account_seq = excluded.account_seq, committed_before = known.committed,
-        committed = excluded.committed, currency = excluded.currency, as_of = excluded.as_of
+      insert into portfolio.own_balance as known (account_id, account_seq, committed, currency, as_of)
+      select distinct on (account_id) account_id, account_seq, committed, currency, as_of from told
+      order by account_id, account_seq desc
+      on conflict (account_id) do update set account_seq_before = known.account_seq, committed_before = known.committed,
+        account_seq = excluded.account_seq, committed = excluded.committed, currency = excluded.currency, as_of = excluded.as_of
         where known.account_seq < excluded.account_seq
-      returning account_id, account_seq, committed - committed_before as amount, currency)
+      returning account_id, account_seq_before, committed_before),
+    flow as (
+      select t.*, t.committed - lag(t.committed, 1, m.committed_before) over (partition by account_id order by t.account_seq) as amount
+      from moved m join told t using (account_id) where t.account_seq > m.account_seq_before)
     insert into portfolio.own_flow (account_id, account_seq, batch_id, day, amount, currency)
-    select account_id, m.account_seq, t.batch_id, t.day, m.amount, m.currency from moved m join told t using (account_id)
-    where m.amount <> 0`;
+    select account_id, account_seq, batch_id, day, amount, currency from flow where amount <> 0`;
 }
 
 /** Of the keys those that have an open dead letter, as `isKeyParked` says of one. */

@@ -1,6 +1,6 @@
 import { classifyDatabaseError, type Sql } from "@florin/db";
 import { applyToldBalances, listParkedKeys, type ToldBalanceEvent } from "@florin/db/portfolio";
-import type { EventEnvelope, Uuid } from "@florin/kernel";
+import type { EventEnvelope } from "@florin/kernel";
 import DataLoader from "dataloader";
 import { parsePosted } from "./own-accounts.js";
 
@@ -9,10 +9,9 @@ import { parsePosted } from "./own-accounts.js";
  * database more than the book does.
  *
  *   batch     what comes while a statement is under way goes with the next; nothing waits for company
- *   of one account at most one a batch: a second waits for the batch after
  *   failure   of a batch that the database refused: each of it is tried alone, so that one does not take others with it
  *
- * Bounds: as many as the group handles at once (32), each promise settled when its statement is.
+ * Bounds: as many as the group handles at once, MAX_BATCH a statement; each promise is settled when its statement is.
  */
 export interface BalanceBatches {
   /** Resolves when the balance is stored. Throws PoisonEvent for a payload that does not parse. */
@@ -20,13 +19,15 @@ export interface BalanceBatches {
   isKeyParked(key: string): Promise<boolean>;
 }
 
+const MAX_BATCH = 500;
+
 interface Waiting extends ToldBalanceEvent {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
 export function createBalanceBatches(sql: Sql, consumer: string): BalanceBatches {
-  let waiting: Waiting[] = [];
+  const waiting: Waiting[] = [];
   let isRunning = false;
   const parked = new DataLoader<string, boolean>(
     async (keys) => {
@@ -36,24 +37,12 @@ export function createBalanceBatches(sql: Sql, consumer: string): BalanceBatches
     { cache: false },
   );
 
-  /** The first of each account; the others stay. */
-  function takeBatch(): Waiting[] {
-    const batch = new Map<Uuid, Waiting>();
-    const left: Waiting[] = [];
-    for (const one of waiting) {
-      if (batch.has(one.balance.accountId)) left.push(one);
-      else batch.set(one.balance.accountId, one);
-    }
-    waiting = left;
-    return [...batch.values()];
-  }
-
   async function run(): Promise<void> {
     if (isRunning) return;
     isRunning = true;
     // What is offered in this turn of the loop goes along.
     await Promise.resolve();
-    while (waiting.length > 0) await settle(takeBatch());
+    while (waiting.length > 0) await settle(waiting.splice(0, MAX_BATCH));
     isRunning = false;
   }
 
