@@ -289,7 +289,7 @@ export async function makePublicToken(
         webhook: wish.webhook,
         override_username: wish.userName,
         override_password: "pass_good",
-        transactions: { days_requested: wish.days ?? 90 },
+        transactions: { days_requested: wish.days ?? 10 },
       },
     }),
   });
@@ -350,7 +350,7 @@ export async function productsOf(platform: LinkedPlatform, login: LinkedLogin): 
 export async function standsAs(platform: LinkedPlatform, login: LinkedLogin): Promise<string> {
   const [item] = await platform.database.sql<{ status: string; reason: string | null }[]>`
     select status, status_reason as reason from accounts.linked_item where item_id = ${login.itemId}`;
-  return item?.reason == null ? String(item?.status) : `${item.status} ${item.reason}`;
+  return item === undefined || item.reason === null ? String(item?.status) : `${item.status} ${item.reason}`;
 }
 
 /** How often an endpoint was called for this item. */

@@ -21,7 +21,11 @@ afterAll(() => platform.stop());
 
 async function linked(userName?: string, products?: readonly string[]): Promise<LinkedLogin> {
   const login = await platform.link(userName, products);
-  await platform.atRest(login.itemId);
+  await eventually(async () => {
+    await platform.atRest(login.itemId);
+    // Investment transactions come in their own time, by webhook.
+    return Object.values(await productsOf(platform, login)).every((state) => /^(READY|NOT_APPLICABLE)/.test(state));
+  }, 15_000);
   return login;
 }
 
@@ -126,6 +130,11 @@ describe("products of one login", () => {
 
   test("investment transactions are read whole, over several pages, with the window that was read", async () => {
     const login = await linked("user_investment_only", ["investments"]);
+    // The institution is asked not to keep us waiting: the answer comes with a webhook.
+    await eventually(
+      async () => (await platform.handedOver(login.itemId, "INVESTMENT_TRANSACTIONS")).length > 0,
+      10_000,
+    );
     const { investments } = platform.simulator.control.items.get(login.plaidItemId);
     const [version] = await platform.handedOver(login.itemId, "INVESTMENT_TRANSACTIONS");
     const handed = (version?.rows ?? []).flatMap((row) =>
@@ -176,6 +185,17 @@ describe("the roster of a login", () => {
     await platform.atRest(login.itemId);
     expect(await rosterHandedOver(login)).not.toContain(first?.name);
     expect(await standsAs(platform, login)).toBe("HEALTHY");
+    const reconciler = await platform.startWorker({ reconcileEveryMs: 3_600_000 });
+    await eventually(async () => {
+      const left = await platform.database.sql`
+        select from accounts.linked_transaction where linked_account_id = ${first?.id ?? ""}`;
+      return left.length === 0;
+    });
+    await platform.stopWorker(reconciler);
+    expect((await accountsOf(login)).find(({ id }) => id === first?.id)).toMatchObject({
+      current: null,
+      isRemoved: true,
+    });
   });
 });
 
@@ -240,9 +260,11 @@ describe("balances", () => {
 
 describe("signing in", () => {
   test("reads again what is older than it may be, and nothing that is fresh", async () => {
-    const login = await linked();
+    const login = await linked("user_deposit_only", ["transactions"]);
     const calls = () =>
-      callsOf(platform, login, "/accounts/get") + callsOf(platform, login, "/investments/holdings/get");
+      callsOf(platform, login, "/accounts/get") +
+      callsOf(platform, login, "/transactions/sync") +
+      callsOf(platform, login, "/liabilities/get");
     const signIn = () =>
       platform.database.transaction((tx) => refreshAtLogin({ clock: platform.clock }, tx, login.userId, "test-login"));
     const before = calls();

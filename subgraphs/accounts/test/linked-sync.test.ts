@@ -61,7 +61,7 @@ describe("the first sync of a login", () => {
       simulator: { notReadyCalls: 1, initialPullMs: 300, historicalPullMs: 200 },
     });
     try {
-      const login = await slow.link();
+      const login = await slow.link("user_good", undefined, { days: 90 });
       await eventually(async () => (await productsOf(slow, login))["TRANSACTIONS"] === "NOT_READY NOT_READY");
       const [item] = await slow.database.sql<{ cursor: string | null }[]>`
         select transactions_cursor as cursor from accounts.linked_item where item_id = ${login.itemId}`;
@@ -83,18 +83,21 @@ describe("the first sync of a login", () => {
     const [item] = await platform.database.sql<{ cursor: string | null }[]>`
       select transactions_cursor as cursor from accounts.linked_item where item_id = ${login.itemId}`;
     expect(item?.cursor).toBeNull();
-    expect((await productsOf(platform, login))["INVESTMENTS"]).toBe("READY");
+    await eventually(async () => (await productsOf(platform, login))["INVESTMENTS"] === "READY", 10_000);
   });
 
   test("takes everything that a hostile institution may send", async () => {
     const login = await linked("user_hostile");
     await expectEqualToInstitution(login);
-    expect(await productsOf(platform, login)).toMatchObject({
-      BALANCES: "READY",
-      INVESTMENTS: "READY",
-      LIABILITIES: "READY",
-      TRANSACTIONS: "READY",
-    });
+    await eventually(async () => {
+      expect(await productsOf(platform, login)).toEqual({
+        BALANCES: "READY",
+        INVESTMENTS: "READY",
+        LIABILITIES: "READY",
+        TRANSACTIONS: "READY",
+      });
+      return true;
+    }, 10_000);
     const holdings = await platform.handedOver(login.itemId, "HOLDINGS");
     expect(holdings.at(-1)?.rows.filter(({ row }) => row === "HOLDING").length).toBe(
       platform.simulator.control.items.get(login.plaidItemId).investments.holdings.length,

@@ -155,6 +155,7 @@ create table accounts.linked_account (
 );
 create unique index linked_account_plaid on accounts.linked_account (item_id, plaid_account_id);
 create index linked_account_by_user on accounts.linked_account (user_id, linked_account_id) where removed_at is null;
+create index linked_account_gone on accounts.linked_account (removed_at) where removed_at is not null;
 
 create table accounts.linked_transaction (
   linked_transaction_id uuid primary key,
@@ -334,6 +335,8 @@ grant update (status, error_code, finished_at) on accounts.link_attempt to flori
 grant update (status, status_reason, status_since, removed_at, last_webhook_at, next_poll_at) on accounts.linked_item to florin_accounts;
 grant update (user_category, user_note, changed_at) on accounts.linked_transaction to florin_accounts;
 grant select, insert on accounts.plaid_webhook to florin_accounts;
+-- That there is one, for the invariants; not what it is.
+grant select (item_id) on accounts.linked_item_token to florin_accounts;
 grant select (attempt_id, user_id, item_id, status, link_token_digest, expires_at, public_token_digest, result_item_id, error_code,
   created_at, finished_at) on accounts.link_attempt to florin_accounts;
 grant insert (attempt_id, user_id, item_id, status, created_at, expires_at) on accounts.link_attempt to florin_accounts;

@@ -160,3 +160,27 @@ export async function listPresentAccounts(tx: Transaction, itemId: Uuid): Promis
       unofficial_code as "unofficialCode", balance_as_of as "asOf", balance_last_updated_at as "lastUpdatedAt"
     from accounts.linked_account where item_id = ${itemId} and removed_at is null order by first_seen_at, linked_account_id`;
 }
+
+/**
+ * What is kept of accounts that are gone, after its time: their transactions, and what the row says of money and number. The row stays, so
+ * that a cached roster cannot bring a withdrawn account back as a new one. How many transactions were deleted.
+ */
+export async function forgetGoneAccounts(
+  sql: Sql,
+  before: { readonly removed: Instant; readonly revoked: Instant },
+  limit: number,
+): Promise<number> {
+  const deleted = await sql`
+    with gone as (
+      select linked_account_id from accounts.linked_account
+      where removed_at < ${formatInstant(before.removed)} or revoked_at < ${formatInstant(before.revoked)}),
+    forgotten as (
+      update accounts.linked_account a set available = null, current = null, credit_limit = null, apy = null, mask = null,
+        official_name = null
+      from gone where a.linked_account_id = gone.linked_account_id and num_nonnulls(a.available, a.current, a.credit_limit,
+        a.apy, a.mask, a.official_name) > 0)
+    delete from accounts.linked_transaction where linked_transaction_id in (
+      select t.linked_transaction_id from accounts.linked_transaction t join gone using (linked_account_id) limit ${limit})
+    returning 1`;
+  return deleted.length;
+}

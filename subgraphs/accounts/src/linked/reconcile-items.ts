@@ -3,6 +3,7 @@ import {
   deleteOldBudgets,
   deleteOldPlaidCalls,
   deleteOldWebhooks,
+  forgetGoneAccounts,
   linkedJobKinds,
   listStaleness,
   requestJobs,
@@ -53,7 +54,11 @@ async function pollSilentItems(parts: SyncParts): Promise<void> {
 
 async function forgetOld(parts: SyncParts): Promise<void> {
   const { sql } = parts.database;
-  const before = laterByMs(parts.clock.now(), -parts.policy.retentionDays * MS_PER_DAY);
+  const { policy, clock } = parts;
+  const now = clock.now();
+  const before = laterByMs(now, -policy.retentionDays * MS_PER_DAY);
+  const removed = laterByMs(now, -policy.removedAccountDays * MS_PER_DAY);
+  await forgetGoneAccounts(sql, { removed, revoked: laterByMs(now, -policy.revokedGraceMs) }, ROWS_A_ROUND);
   await deleteOldWebhooks(sql, before, ROWS_A_ROUND);
   await deleteOldPlaidCalls(sql, before, ROWS_A_ROUND);
   await deleteOldBudgets(sql, before);

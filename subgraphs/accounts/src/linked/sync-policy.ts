@@ -29,8 +29,10 @@ export interface SyncPolicy {
   /** Of investment transactions, read again each time; all of it once. */
   readonly investmentWindowDays: number;
   readonly investmentHistoryDays: number;
-  /** After the person withdrew permission at the institution, the data is deleted. */
+  /** After the person withdrew permission at the institution, for all or for one account, the data is deleted. */
   readonly revokedGraceMs: number;
+  /** After an account is gone from its item, what was kept of it is deleted. */
+  readonly removedAccountDays: number;
   /** Where webhooks of our items are to come. Undefined: left as it is. */
   readonly webhookUrl: string | undefined;
   /** Webhooks and calls are forgotten after so many days. */
@@ -61,6 +63,7 @@ export const defaultSyncPolicy: SyncPolicy = {
   investmentWindowDays: 90,
   investmentHistoryDays: 729,
   revokedGraceMs: DAY,
+  removedAccountDays: 30,
   webhookUrl: undefined,
   retentionDays: 30,
   maxFailures: 12,
