@@ -8,7 +8,7 @@ import {
   type DeadLetter,
 } from "@florin/db";
 import { maskPayload } from "@florin/events";
-import { formatInstant, type Area } from "@florin/kernel";
+import { areas, formatInstant, type Area } from "@florin/kernel";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { CommandFailure, misuse } from "./command-failure.js";
@@ -22,7 +22,6 @@ florin dead-letters discard ID --reason TEXT             it is never applied; wh
     ID as list shows it (ledger:12) · --database-url URL, else DATABASE_URL
 `;
 
-const AREAS: readonly Area[] = ["accounts", "ledger"];
 const LIST_LIMIT = 200;
 const LOOK_EVERY_MS = 200;
 const MAX_WAIT_SECONDS = 600;
@@ -98,7 +97,7 @@ function planAction(
 
 function parseAddress(text: string | undefined): Address {
   const match = /^([a-z]+):([1-9][0-9]{0,17})$/.exec(text ?? "");
-  const area = AREAS.find((candidate) => candidate === match?.[1]);
+  const area = areas.find((candidate) => candidate === match?.[1]);
   if (match === null || area === undefined) {
     throw misuse(`${text ?? "Nothing"} is no id of a dead letter. Take one from: florin dead-letters list`);
   }
@@ -115,7 +114,7 @@ function parseWait(text: string | undefined): number {
 async function list(database: Database, options: Options, terminal: Terminal): Promise<void> {
   const rows: string[][] = [];
   let isCut = false;
-  for (const area of AREAS) {
+  for (const area of areas) {
     const letters = await listDeadLetters(database.sql, area, {
       isOpen: options.all !== true,
       consumer: options.consumer,

@@ -1,3 +1,4 @@
+import { areas } from "@florin/kernel";
 import { checkInvariants, connectDatabase, type InvariantReport } from "@florin/db";
 import { parseArgs } from "node:util";
 import { CommandFailure, misuse } from "./command-failure.js";
@@ -25,7 +26,7 @@ export async function runInvariants(args: readonly string[], terminal: Terminal)
   });
   try {
     const report = await checkInvariants(database, {
-      areas: ["accounts", "ledger"],
+      areas,
       isAtRest: values["at-rest"] === true,
       maxFindings: MAX_FINDINGS,
       timeoutMs: RULE_TIMEOUT_MS,

@@ -107,7 +107,7 @@ export function composeLedger(
 
 export function composePortfolio(
   foundations: AreaFoundations,
-  own: Pick<PortfolioAreaOptions, "verifyServiceToken" | "verifyViewer" | "replicaUrl">,
+  own: Pick<PortfolioAreaOptions, "verifyServiceToken" | "verifyViewer" | "replicaUrl" | "history">,
 ): Promise<PortfolioArea> {
   const { masterKey, isDemo: _, ...shared } = foundations;
   return createPortfolioArea({

@@ -95,6 +95,7 @@ async function start(environment: Environment, onProgress: (step: string) => voi
   const portfolio = await composePortfolio(foundations, {
     verifyServiceToken: services.verifierOf("portfolio"),
     verifyViewer,
+    history: [accounts.stream, ledger.stream],
   });
   stops.push((deadlineMs) => portfolio.stop(deadlineMs));
   stops.push((deadlineMs) => bus.stop(deadlineMs));

@@ -14,6 +14,7 @@ import { randomIds } from "@florin/resilience";
 import { checkBooks, createTestDatabase, type TestDatabase } from "@florin/testkit";
 import { CLOSED, OVERDRAWN, REFUSED, WALLET, writeBooksInOrder } from "./books-in-order.js";
 import { holdDamages } from "./holds-in-order.js";
+import { linkedDamages, writeLinkedInOrder } from "./linked-in-order.js";
 import { portfolioDamages, writePortfolioInOrder } from "./portfolio-in-order.js";
 
 const areas = ["accounts", "ledger", "portfolio"] as const;
@@ -25,6 +26,7 @@ beforeAll(async () => {
   database = connectDatabase({ url: testDatabase.url, applicationName: "test", maxConnections: 2 });
   await database.transaction(writeBooksInOrder);
   await database.transaction(writePortfolioInOrder);
+  await database.transaction(writeLinkedInOrder);
 });
 afterAll(async () => {
   await database.stop();
@@ -230,7 +232,7 @@ const damages: readonly (readonly [sentence: string, damage: string])[] = [
   ],
 ];
 
-test.each([...damages, ...portfolioDamages])("%s … tells of: %s", async (sentence, damage) => {
+test.each([...damages, ...portfolioDamages, ...linkedDamages])("%s … tells of: %s", async (sentence, damage) => {
   expect(await firedBy(damage)).toContainEqual(expect.stringMatching(`^${sentence}`));
 });
 
@@ -263,7 +265,7 @@ test("checkBooks folds every posting by itself too, and tells of a balance that 
 
 test("every rule has a control that it fires in", () => {
   const controlled = [
-    ...[...damages, ...holdDamages, ...portfolioDamages].map(([sentence]) => sentence),
+    ...[...damages, ...holdDamages, ...portfolioDamages, ...linkedDamages].map(([sentence]) => sentence),
     "no session stands idle",
   ];
   const without = invariants.filter(({ sentence }) => !controlled.some((start) => sentence.startsWith(start)));

@@ -1,4 +1,4 @@
-import { asUuid, instantFromMicros, type EventEnvelope, type Json } from "@florin/kernel";
+import { areas, asUuid, instantFromMicros, type EventEnvelope, type Json } from "@florin/kernel";
 import fc from "fast-check";
 import { decodeEvent, encodeEvent } from "./event-codec.js";
 
@@ -8,7 +8,7 @@ const payloads: fc.Arbitrary<Json> = fc.dictionary(
 );
 const envelopes: fc.Arbitrary<EventEnvelope> = fc.record({
   eventId: fc.uuid().map(asUuid),
-  stream: fc.constantFrom("accounts", "ledger"),
+  stream: fc.constantFrom(...areas),
   position: fc.bigInt({ min: 1n, max: 2n ** 53n }),
   key: fc.string(),
   type: fc.string(),

@@ -7,7 +7,7 @@
  */
 import { buildSubgraphSchema } from "@apollo/subgraph";
 import type { Viewer } from "@florin/auth";
-import { RequestError, temporarilyUnavailable, type Area } from "@florin/kernel";
+import { areas, RequestError, temporarilyUnavailable, type Area } from "@florin/kernel";
 import {
   execute,
   getOperationAST,
@@ -206,9 +206,11 @@ function parseConsistency(text: string | undefined): ReadonlyMap<Area, bigint> {
   const positions = new Map<Area, bigint>();
   if (text === undefined || text === "") return positions;
   for (const part of text.split(";")) {
-    const match = /^(ledger|accounts)=(\d{1,18})$/.exec(part);
-    if (match === null) throw new RequestError("BAD_USER_INPUT", "The consistency token cannot be read. Leave it out.");
-    positions.set(match[1] as Area, BigInt(match[2]!));
+    const match = /^([a-z]+)=(\d{1,18})$/.exec(part);
+    const area = areas.find((known) => known === match?.[1]);
+    if (match === null || area === undefined)
+      throw new RequestError("BAD_USER_INPUT", "The consistency token cannot be read. Leave it out.");
+    positions.set(area, BigInt(match[2]!));
   }
   return positions;
 }

@@ -5,7 +5,8 @@ import type { Uuid } from "./ids.js";
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
 /** The areas that own tables and publish a stream each. */
-export type Area = "accounts" | "ledger" | "portfolio";
+export const areas = ["accounts", "ledger", "portfolio"] as const;
+export type Area = (typeof areas)[number];
 
 /** A fact or a command as its producer writes it, in the transaction that makes it true. */
 export interface NewEvent {

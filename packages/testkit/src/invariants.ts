@@ -1,5 +1,5 @@
 import { checkInvariants, connectDatabase, describeFinding } from "@florin/db";
-import type { Area } from "@florin/kernel";
+import { areas, type Area } from "@florin/kernel";
 import { foldBalances } from "./fold-balances.js";
 
 export interface BookCheckOptions {
@@ -21,7 +21,7 @@ export async function checkBooks(url: string, options: BookCheckOptions = {}): P
     deadlineMs: 60_000,
   });
   try {
-    const { findings, unchecked } = await checkInvariants(database, { areas: ["accounts", "ledger"], ...options });
+    const { findings, unchecked } = await checkInvariants(database, { areas, ...options });
     const folded = await database.transaction(async (tx) => {
       await tx`set transaction isolation level repeatable read, read only`;
       return await foldBalances(tx);

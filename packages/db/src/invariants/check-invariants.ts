@@ -3,6 +3,7 @@ import type { Database, Transaction } from "../connect-database.js";
 import { eventRules } from "./event-rules.js";
 import { holdRules } from "./hold-rules.js";
 import { WHOLE, type Invariant, type InvariantId, type InvariantScope } from "./invariant.js";
+import { linkedRules } from "./linked-rules.js";
 import { moneyRules } from "./money-rules.js";
 import { portfolioRules } from "./portfolio-rules.js";
 import { projectionRules } from "./projection-rules.js";
@@ -19,6 +20,7 @@ export const invariants: readonly Invariant[] = [
   ...moneyRules,
   ...holdRules,
   ...projectionRules,
+  ...linkedRules,
   ...portfolioRules,
   ...eventRules,
   ...sessionRules,

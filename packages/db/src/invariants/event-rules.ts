@@ -1,4 +1,4 @@
-import type { Area } from "@florin/kernel";
+import { areas, type Area } from "@florin/kernel";
 import type { Invariant } from "./invariant.js";
 
 /** Who must have seen which events. A group that is not named here is not looked after: add it where its consumer is made. */
@@ -353,8 +353,6 @@ const accountsEventRules: readonly Invariant[] = [
       where u.key is null or e.n is distinct from 1`,
   },
 ];
-
-const areas: readonly Area[] = ["accounts", "ledger", "portfolio"];
 
 export const eventRules: readonly Invariant[] = [
   ...areas.flatMap(outboxRules),
