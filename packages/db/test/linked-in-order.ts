@@ -8,19 +8,15 @@ export async function writeLinkedInOrder(tx: Transaction): Promise<void> {
 const ITEM = "01900000-0000-7000-8000-000000000a01";
 const PURGED = "01900000-0000-7000-8000-000000000a02";
 const ACCOUNT = "01900000-0000-7000-8000-000000000a11";
-const PERSON = "01900000-0000-7000-8000-000000000a21";
+/** Of the books in order. */
+const PERSON = "01900000-0000-7000-8000-000000000001";
 const OTHER = "01900000-0000-7000-8000-000000000a22";
-
-const person = (id: string, email: string): string => `
-  insert into accounts.app_user (user_id, email, full_name, country, password_hash, roles, created_at)
-    values ('${id}', '${email}', 'Person', 'NL', '$argon2id$none', array['CUSTOMER'], now());`;
 
 const item = (id: string, columns: string, values: string): string => `
   insert into accounts.linked_item (item_id, user_id, plaid_item_digest, environment, status_since, created_at, ${columns})
     values ('${id}', '${PERSON}', sha256('${id}'), 'simulator', now(), now(), ${values});`;
 
 const LINKED = `
-  ${person(PERSON, "linked-one@example.test")} ${person(OTHER, "linked-other@example.test")}
   ${item(ITEM, "status, plaid_item_id", "'HEALTHY', 'plaid-item'")}
   ${item(PURGED, "status, removed_at, purged_at", "'REMOVED', now(), now()")}
   insert into accounts.linked_item_token (item_id, ciphertext, nonce, wrapped_dek, kek_id, alg_version, created_at)
