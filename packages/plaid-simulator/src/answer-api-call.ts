@@ -15,7 +15,7 @@ import type { FaultPlan } from "./faults.js";
 import { HANDLERS } from "./handlers/index.js";
 import { knownError, PlaidRefusal, toHttpError, type PlaidErrorBody } from "./plaid-error.js";
 import type { RateLimits } from "./rate-limits.js";
-import { readBody } from "./read-body.js";
+import { pathOf, readBody } from "./incoming.js";
 import { isEndpoint, parseRequest } from "./request-shapes.js";
 import type { SimulatorWorld } from "./world.js";
 
@@ -57,11 +57,10 @@ export async function answerApiCall(
   const { world } = services;
   const at = world.clock.now().toISOString();
   const text = await readBody(request);
-  const { pathname } = new URL(request.url ?? "/", "http://simulator");
   const { clientId, secret } = world.settings;
   const body = parseObject(text);
   const call: Call = {
-    endpoint: pathname,
+    endpoint: pathOf(request),
     requestId: world.ids.nextRequestId(),
     at,
     body: body ?? {},

@@ -11,7 +11,7 @@ import type { CallFilter, RecordedCall } from "./call-ledger.js";
 import type { StandingMode, StandingModeInput } from "./delivery-mode.js";
 import type { FaultInput, ListedFault } from "./faults.js";
 import { PlaidRefusal } from "./plaid-error.js";
-import { readBody } from "./read-body.js";
+import { readBody } from "./incoming.js";
 import type { WebhookAttempt, WebhookDelivery } from "./webhook-delivery.js";
 import type { WebhookSigner } from "./webhook-signer.js";
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { renderLinkPage } from "./link-html.js";
 import { chooseAccounts, chooseInstitution, currentStep, goBack, leave, logIn, restart } from "./link-session.js";
-import { readBody } from "./read-body.js";
+import { pathOf, readBody } from "./incoming.js";
 import type { LinkToken, SimulatorWorld } from "./world.js";
 
 /**
@@ -13,7 +13,7 @@ export async function answerLinkPage(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { pathname } = new URL(request.url ?? "/", "http://simulator");
+  const pathname = pathOf(request);
   const link = world.linkTokenOfPage(pathname.slice("/link/".length));
   if (!link) {
     response.writeHead(404, headers(undefined)).end("<!doctype html><title>Not found</title><p>There is no such link.");

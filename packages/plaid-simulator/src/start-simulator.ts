@@ -13,6 +13,7 @@ import { CallLedger } from "./call-ledger.js";
 import { SimulatorClock, type ClockMode } from "./clock.js";
 import { answerControlCall, createControl, type SimulatorControl } from "./control-plane.js";
 import { FaultPlan } from "./faults.js";
+import { pathOf } from "./incoming.js";
 import { answerLinkPage } from "./link-page.js";
 import { isFromThisMachine, isLoopbackHost } from "./loopback.js";
 import { RateLimits } from "./rate-limits.js";
@@ -65,7 +66,8 @@ export async function startPlaidSimulator(options: SimulatorOptions = {}): Promi
   const control = createControl({ ...services, delivery, signer });
   const server = createServer((request, response) => {
     route(request, response, services, control).catch((problem: unknown) => {
-      services.onProblem(problem);
+      // A caller who leaves in the middle of its request is no problem of ours.
+      if (request.complete) services.onProblem(problem);
       response.destroy();
     });
   });
@@ -138,7 +140,7 @@ async function route(
     response.writeHead(403, { "content-type": "text/plain" }).end("Only this machine may talk to the simulator.\n");
     return;
   }
-  const { pathname } = new URL(request.url ?? "/", "http://simulator");
+  const pathname = pathOf(request);
   if (pathname.startsWith("/_sim/")) {
     await answerControlCall(control, request, response);
     services.onCall();

@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import type { PlaidApi } from "plaid";
 import type { PlaidSimulator } from "../src/index.js";
 import { clientOf, linkItem, post, refusalOf, startForTest } from "./plaid-client.js";
@@ -97,4 +98,26 @@ it("refuses to listen anywhere but on this machine, and webhooks to anywhere els
   expect(await refusalOf(linkItem(plaid, "user_good", { webhook: "http://192.0.2.1/hook" }))).toMatchObject({
     code: "INVALID_FIELD",
   });
+});
+
+it("survives callers who leave in the middle and request lines that are no paths", async () => {
+  const { port } = new URL(sim.url);
+  const talk = (text: string) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connect(Number(port), "127.0.0.1", () => socket.end(text));
+      let heard = "";
+      socket.on("data", (bytes) => (heard += String(bytes)));
+      socket.on("close", () => resolve(heard));
+      socket.on("error", reject);
+    });
+  const host = `Host: 127.0.0.1:${port}\r\n`;
+  const json = "Content-Type: application/json\r\n";
+  expect(await talk(`POST // HTTP/1.1\r\n${host}${json}Content-Length: 2\r\nConnection: close\r\n\r\n{}`)).toContain(
+    "404",
+  );
+  await talk(`POST /item/get HTTP/1.1\r\n${host}${json}Content-Length: 900\r\n\r\n{"half":`);
+  expect(
+    (await talk("GET /_sim/state HTTP/1.1\r\nHost: rebound.example\r\nConnection: close\r\n\r\n")).slice(0, 12),
+  ).toBe("HTTP/1.1 403");
+  await linkItem(plaid);
 });

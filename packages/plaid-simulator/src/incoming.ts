@@ -14,3 +14,8 @@ export async function readBody(request: IncomingMessage): Promise<string | undef
   }
   return Buffer.concat(chunks).toString("utf8");
 }
+
+/** The path asked for, without its query. Not parsed as a URL: anything may stand in a request line. */
+export function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "/").split("?", 1)[0] ?? "/";
+}
