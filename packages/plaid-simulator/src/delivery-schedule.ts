@@ -34,16 +34,26 @@ function retryAfterMs(value: string | undefined, now: number): number | undefine
 
 /** Remembers how a receiver answered; above nine rejections in ten within 24 hours it is tried only once each. */
 export class ReceiverBreaker {
-  #attempts: { readonly at: number; readonly rejected: boolean }[] = [];
+  readonly #attempts: { readonly at: number; readonly rejected: boolean }[] = [];
+  #rejected = 0;
 
   record(at: number, rejected: boolean): void {
     this.#attempts.push({ at, rejected });
-    if (this.#attempts.length > BREAKER_REMEMBERED) this.#attempts = this.#attempts.slice(BREAKER_REMEMBERED >> 1);
+    if (rejected) this.#rejected += 1;
+    this.#forget(at);
   }
 
   isOpen(now: number): boolean {
-    const recent = this.#attempts.filter(({ at }) => now - at <= BREAKER_WINDOW_MS);
-    const rejected = recent.filter((attempt) => attempt.rejected).length;
-    return recent.length >= BREAKER_ATTEMPTS && rejected > recent.length * 0.9;
+    this.#forget(now);
+    const attempts = this.#attempts.length;
+    return attempts >= BREAKER_ATTEMPTS && this.#rejected > attempts * 0.9;
+  }
+
+  #forget(now: number): void {
+    for (let [first] = this.#attempts; first !== undefined; [first] = this.#attempts) {
+      if (now - first.at <= BREAKER_WINDOW_MS && this.#attempts.length <= BREAKER_REMEMBERED) return;
+      this.#attempts.shift();
+      if (first.rejected) this.#rejected -= 1;
+    }
   }
 }

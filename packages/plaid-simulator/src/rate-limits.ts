@@ -113,6 +113,7 @@ export class RateLimits {
   readonly #environment: "sandbox" | "production";
   readonly #scale: number;
   readonly #buckets = new Map<string, Bucket>();
+  #sweepAt = SWEEP_ABOVE;
 
   /** @param scale 1: the table as it is; 0.1: a tenth of it, never less than one call; Infinity: no limits */
   constructor(clock: Pick<SimulatorClock, "now">, environment: "sandbox" | "production", scale: number) {
@@ -144,15 +145,17 @@ export class RateLimits {
       fill(bucket, now);
       return bucket;
     }
-    if (this.#buckets.size >= SWEEP_ABOVE) this.#sweep(now);
+    if (this.#buckets.size >= this.#sweepAt) this.#sweep(now);
     const capacity = Math.max(1, perMinute * this.#scale);
     const fresh = { tokens: capacity, capacity, at: now };
     this.#buckets.set(key, fresh);
     return fresh;
   }
 
+  /** Not again before there are twice as many: a sweep that finds little to forget must not follow at every call. */
   #sweep(now: number): void {
     for (const [key, bucket] of this.#buckets) if (now - bucket.at >= WINDOW_MS) this.#buckets.delete(key);
+    this.#sweepAt = Math.max(SWEEP_ABOVE, this.#buckets.size * 2);
   }
 }
 
