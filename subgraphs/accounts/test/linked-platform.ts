@@ -13,7 +13,7 @@ import { addMicros, formatId, formatInstant, type Clock, type Uuid } from "@flor
 import { createDerivedKeyProvider, createPlaidPort, createTokenVault } from "@florin/plaid";
 import { startPlaidSimulator, type PlaidSimulator, type SimulatorOptions } from "@florin/plaid-simulator";
 import { randomIds, systemClock } from "@florin/resilience";
-import { createLogger, createMetrics } from "@florin/telemetry";
+import { createLogger, createMetrics, type Logger, type Metrics } from "@florin/telemetry";
 import { createTestDatabase, eventually, type TestDatabase } from "@florin/testkit";
 import { createLinkedWorker, type LinkedWorker, type LinkedWorkerOptions } from "../src/linked/linked-worker.js";
 import type { SyncPolicy } from "../src/linked/sync-policy.js";
@@ -79,6 +79,55 @@ export interface WebhookDoor {
 export const snapshotKey = new Uint8Array(32).fill(11);
 const SECRET = "florin-demo";
 
+/** The same keys in every process of a test. Pauses are as short as they may be. */
+export function testWorkerOptions(about: {
+  readonly databaseUrl: string;
+  readonly simulatorUrl: string;
+  readonly webhookUrl: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly policy: Partial<SyncPolicy>;
+}): LinkedWorkerOptions {
+  const { clock, logger } = about;
+  const keys = createDerivedKeyProvider({ masterKey: new Uint8Array(32).fill(5) });
+  return {
+    databaseUrl: about.databaseUrl,
+    maxConnections: 8,
+    openPlaid: (onCall) =>
+      createPlaidPort({
+        environment: "simulator",
+        simulatorUrl: about.simulatorUrl,
+        clientId: SECRET,
+        secret: SECRET,
+        link: {
+          clientName: "Florin",
+          language: "en",
+          countryCodes: ["US"],
+          products: { required: ["transactions"], requiredIfSupported: [], optional: ["liabilities", "investments"] },
+          daysRequested: 90,
+          webhookUrl: about.webhookUrl,
+        },
+        limiter: undefined,
+        clock,
+        random: () => 0,
+        breaker: { pauseMs: 200, maxPauseMs: 200 },
+        logger,
+        onCall,
+      }),
+    vault: createTokenVault({ keys, environment: "simulator" }),
+    snapshotKey,
+    clientUserKey: new Uint8Array(32).fill(6),
+    clock,
+    ids: randomIds,
+    random: () => 0,
+    logger,
+    metrics: about.metrics,
+    policy: { lookEveryMs: 50, reconcileEveryMs: 0, pageSize: 20, ...about.policy },
+    wakeRelay: () => undefined,
+  };
+}
+
 export async function startLinkedPlatform(
   options: { readonly simulator?: SimulatorOptions; readonly policy?: Partial<SyncPolicy> } = {},
 ): Promise<LinkedPlatform> {
@@ -97,46 +146,18 @@ export async function startLinkedPlatform(
   const metrics = createMetrics({ processMetrics: false });
   const clock = createTestClock();
   const { door, server } = await openDoor();
-  const keys = createDerivedKeyProvider({ masterKey: new Uint8Array(32).fill(5) });
   const workers = new Set<LinkedWorker>();
 
   const startWorker = async (policy: Partial<SyncPolicy> = {}): Promise<LinkedWorker> => {
-    const workerOptions: LinkedWorkerOptions = {
+    const workerOptions = testWorkerOptions({
       databaseUrl: testDatabase.url,
-      maxConnections: 8,
-      openPlaid: (onCall) =>
-        createPlaidPort({
-          environment: "simulator",
-          simulatorUrl: simulator.url,
-          clientId: SECRET,
-          secret: SECRET,
-          link: {
-            clientName: "Florin",
-            language: "en",
-            countryCodes: ["US"],
-            products: { required: ["transactions"], requiredIfSupported: [], optional: ["liabilities", "investments"] },
-            daysRequested: 90,
-            webhookUrl: door.url,
-          },
-          limiter: undefined,
-          clock,
-          random: () => 0,
-          breaker: { pauseMs: 200, maxPauseMs: 200 },
-          logger,
-          onCall,
-        }),
-      vault: createTokenVault({ keys, environment: "simulator" }),
-      snapshotKey,
-      clientUserKey: new Uint8Array(32).fill(6),
+      simulatorUrl: simulator.url,
+      webhookUrl: door.url,
       clock,
-      ids: randomIds,
-      // Pauses are as short as they may be.
-      random: () => 0,
       logger,
       metrics,
-      policy: { lookEveryMs: 50, reconcileEveryMs: 0, pageSize: 20, ...options.policy, ...policy },
-      wakeRelay: () => undefined,
-    };
+      policy: { ...options.policy, ...policy },
+    });
     const worker = await createLinkedWorker(workerOptions);
     workers.add(worker);
     return worker;
