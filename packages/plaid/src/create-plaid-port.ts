@@ -1,6 +1,6 @@
 import type { Clock } from "@florin/kernel";
 import type { Logger, Metrics } from "@florin/telemetry";
-import { CountryCode, Products, type LinkTokenCreateRequest, type PlaidApi } from "plaid";
+import type { CountryCode, LinkTokenCreateRequest, PlaidApi } from "plaid";
 import type { z } from "zod";
 import { revealAccessToken } from "./access-token.js";
 import { accountsAnswer } from "./answers/account-answers.js";
@@ -22,6 +22,7 @@ import type { BreakerTimes } from "./breakers.js";
 import { createCallRunner } from "./call-runner.js";
 import { endpoints, type Endpoint } from "./endpoints.js";
 import { createInstitutionCache } from "./institution-cache.js";
+import { toCountries, toProductLists } from "./link-choices.js";
 import { createPlaidClient } from "./plaid-client.js";
 import type {
   CallLimits,
@@ -74,8 +75,8 @@ export function createPlaidPort(options: PlaidPortOptions): PlaidPort {
   if (options.limiter === undefined && options.environment !== "simulator")
     throw new Error(`Calls to Plaid's ${options.environment} need a rate limiter. Give one that all processes share.`);
   const basePath = basePathOf(options.environment, options.simulatorUrl);
-  const countryCodes = options.link.countryCodes.map((code) => memberOf(CountryCode, code, "country"));
-  assertProducts(options.link.products);
+  const countryCodes = toCountries(options.link.countryCodes);
+  toProductLists(options.link.products);
   const client = createPlaidClient({ ...options, basePath });
   const runner = createCallRunner({
     ...options,
@@ -86,20 +87,22 @@ export function createPlaidPort(options: PlaidPortOptions): PlaidPort {
 
   /** Sends with the options of this one call: its connection and its deadline. */
   type Send = (api: PlaidApi, callOptions: object) => Promise<{ status: number; data: unknown }>;
-  function run<Answer extends z.ZodType>(
+  async function run<Answer extends z.ZodType>(
     endpoint: Endpoint,
     call: Partial<Pick<ItemCall, "itemKey" | "institutionId" | "deadlineMs">>,
     answer: Answer,
     send: Send,
   ): Promise<z.output<Answer>> {
     const { itemKey, institutionId, deadlineMs } = call;
+    // Before the deadline begins: nothing was sent while the client was being read from the disk.
+    const api = await client.api();
     return runner.run({
       endpoint,
       itemKey,
       institutionId,
       deadlineMs,
       answer,
-      send: (signal) => send(client.api, client.callOptions(endpoint.isRepeatable, signal)),
+      send: (signal) => send(api, client.callOptions(endpoint.isRepeatable, signal)),
     });
   }
   const tokenOf = (item: ItemCall) => ({ access_token: revealAccessToken(item.accessToken) });
@@ -213,40 +216,11 @@ function toLinkTokenRequest(
     const update = accountSelection ? { update: { account_selection_enabled: true } } : {};
     return { ...base, access_token: revealAccessToken(accessToken), ...update };
   }
-  const products = input.products ?? link.products;
-  assertProducts(products);
   const webhook = input.webhookUrl ?? link.webhookUrl;
   return {
     ...base,
-    ...productLists(products),
+    ...toProductLists(input.products ?? link.products),
     ...(webhook === undefined ? {} : { webhook }),
     transactions: { days_requested: link.daysRequested },
   };
-}
-
-function productLists(products: LinkProducts) {
-  const list = (names: readonly string[]) => names.map((name) => memberOf(Products, name, "product"));
-  const { required, requiredIfSupported, optional } = products;
-  return {
-    products: list(required),
-    ...(requiredIfSupported.length === 0 ? {} : { required_if_supported_products: list(requiredIfSupported) }),
-    ...(optional.length === 0 ? {} : { optional_products: list(optional) }),
-  };
-}
-
-function assertProducts(products: LinkProducts): void {
-  const all = [...products.required, ...products.requiredIfSupported, ...products.optional];
-  for (const name of all) memberOf(Products, name, "product");
-  if (products.required.length === 0) throw new Error("A link needs at least one required product.");
-  if (new Set(all).size !== all.length) throw new Error(`A product stands in two lists: ${all.join(", ")}.`);
-}
-
-function memberOf<Member extends string>(
-  members: Readonly<Record<string, Member>>,
-  name: string,
-  what: string,
-): Member {
-  const member = Object.values(members).find((one) => one === name);
-  if (member === undefined) throw new Error(`Plaid has no ${what} "${name}".`);
-  return member;
 }

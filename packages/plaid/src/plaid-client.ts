@@ -3,14 +3,15 @@ import { Agent as HttpsAgent } from "node:https";
 import axios from "axios";
 // The client is CommonJS, so it means the other half of the same types.
 import type { AxiosInstance } from "axios" with { "resolution-mode": "require" };
-import { Configuration, PlaidApi } from "plaid";
+import type { PlaidApi } from "plaid";
 
 /**
  * The unmodified client, with an HTTP of our own as its third argument (linked-accounts.md §1.10). By itself it waits for ever, follows
  * redirects with the secret in hand, obeys proxy variables and takes answers of any size.
  */
 export interface PlaidClient {
-  readonly api: PlaidApi;
+  /** Loaded at the first call: it takes half a second and 70 MB, and most processes never call Plaid. */
+  api(): Promise<PlaidApi>;
   /**
    * Options of one call. `isRepeatable` calls share kept-open connections; one that must not be repeated gets a connection of its
    * own, because an idle one that the other side just closed looks like an answer that was lost.
@@ -33,12 +34,16 @@ export function createPlaidClient(options: {
 }): PlaidClient {
   const kept = createAgents(true);
   const single = createAgents(false);
-  const configuration = new Configuration({
-    basePath: options.basePath,
-    baseOptions: { headers: { "PLAID-CLIENT-ID": options.clientId, "PLAID-SECRET": options.secret } },
-  });
+  const http = createHttp(options.maxAnswerBytes ?? MAX_ANSWER_BYTES);
+  const headers = { "PLAID-CLIENT-ID": options.clientId, "PLAID-SECRET": options.secret };
+  let loaded: Promise<PlaidApi> | undefined;
+
+  async function load(): Promise<PlaidApi> {
+    const { Configuration, PlaidApi: Api } = await import("plaid");
+    return new Api(new Configuration({ basePath: options.basePath, baseOptions: { headers } }), options.basePath, http);
+  }
   return {
-    api: new PlaidApi(configuration, undefined, createHttp(options.maxAnswerBytes ?? MAX_ANSWER_BYTES)),
+    api: () => (loaded ??= load()),
     callOptions: (isRepeatable, signal) => ({ ...(isRepeatable ? kept : single), signal }),
     close: () => {
       for (const agent of [...Object.values(kept), ...Object.values(single)]) agent.destroy();

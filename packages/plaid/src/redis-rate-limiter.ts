@@ -6,7 +6,6 @@ import { WINDOW_SECONDS, type Claim, type RateLimiter } from "./rate-limiter.js"
 /** Makes a client with these options, and whatever the place needs besides (sentinels, TLS, credentials). It must not connect yet. */
 export type LimiterRedisConnect = (options: RedisOptions) => Redis;
 
-/** An answer that takes longer is none: the call to Plaid waits for it. */
 const COMMAND_TIMEOUT_MS = 500;
 /** After a failure Redis is left alone for so long. */
 const PAUSE_MS = 1_000;
@@ -26,17 +25,20 @@ export function createRedisRateLimiter(options: {
   /** How many processes call Plaid, at most. */
   readonly replicas: number;
   readonly nowMs: () => number;
+  /** An answer that takes longer is none: the call to Plaid waits for it. Default 500 ms. */
+  readonly timeoutMs?: number | undefined;
   /** Told when Redis fails or is back. */
   readonly onDegraded?: ((isDegraded: boolean) => void) | undefined;
 }): RateLimiter {
+  const timeoutMs = options.timeoutMs ?? COMMAND_TIMEOUT_MS;
   const client = options.connect({
     lazyConnect: true,
     connectionName: "plaid-limits",
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    connectTimeout: COMMAND_TIMEOUT_MS,
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: timeoutMs,
+    commandTimeout: timeoutMs,
     disconnectTimeout: 100,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), PAUSE_MS),
   });

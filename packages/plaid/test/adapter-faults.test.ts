@@ -97,7 +97,8 @@ describe("a call that fails", () => {
   it.each(faults)("is TRANSIENT and holds nothing of the request: %s", async (_name, behaviour, expected) => {
     port = openPort({ maxAnswerBytes: 200_000 });
     plaid.behave(behaviour);
-    const error = await failureOf(port.exchangePublicToken("public-sandbox-canary", { deadlineMs: 400 }));
+    const limits = expected.errorCode === "TIMEOUT" ? { deadlineMs: 400 } : {};
+    const error = await failureOf(port.exchangePublicToken("public-sandbox-canary", limits));
     expect(error).toMatchObject({ class: "TRANSIENT", endpoint: "/item/public_token/exchange", ...expected });
     expect(plaid.requests).toHaveLength(1);
     const shown = [inspect(error, { depth: 9, showHidden: true }), JSON.stringify(error), String(error), error.stack];
@@ -254,6 +255,22 @@ describe("the breaker", () => {
     await expect(port.removeItem(item)).resolves.toEqual({ requestId: "req123" });
   });
 
+  it("stays open where its probe was held back by the limiter: that has shown nothing", async () => {
+    let waitMs = 0;
+    port = openPort({ limiter: { take: () => Promise.resolve(waitMs), close: () => undefined } });
+    plaid.behave(down);
+    await fail(5);
+    laterMs += 15_000;
+    waitMs = 60_000;
+    expect(await failureOf(port.removeItem(item))).toMatchObject({
+      errorCode: "LOCAL_RATE_LIMIT",
+      retryAfterMs: 60_000,
+    });
+    waitMs = 0;
+    expect(await failureOf(port.removeItem(item))).toMatchObject({ errorCode: "BREAKER_OPEN" });
+    expect(plaid.requests).toHaveLength(5);
+  });
+
   it("is not moved by what is the item's own, which ends the row instead", async () => {
     for (const behaviour of [down, down, down, down, login, down, down, down, down]) {
       plaid.behave(behaviour);
@@ -327,6 +344,41 @@ describe("what is sent", () => {
     });
     expect(plaid.requests[0]?.path).toBe("/link/token/create");
     expect(plaid.requests[0]?.headers["plaid-secret"]).toBe(SECRET);
+  });
+
+  it("what must not be repeated goes over a connection of its own; reads share one", async () => {
+    const read = answer({ request_id: "r1", accounts: [], item: { item_id: "it" } });
+    plaid.behave(read);
+    for (let time = 1; time <= 3; time++) await port.getAccounts(item);
+    expect(new Set(plaid.requests.map((request) => request.fromPort)).size).toBe(1);
+    plaid.behave(receipt);
+    for (let time = 1; time <= 3; time++) await port.removeItem(item);
+    expect(new Set(plaid.requests.map((request) => request.fromPort)).size).toBe(3);
+  });
+
+  it("a ledger that fails takes nothing away from a call", async () => {
+    port = openPort({
+      onCall: () => {
+        throw new Error("disk full");
+      },
+    });
+    plaid.behave(receipt);
+    await expect(port.removeItem(item)).resolves.toEqual({ requestId: "req123" });
+  });
+
+  it("closing lets a call end, and begins no other", async () => {
+    let release = (): void => undefined;
+    plaid.behave((response, request) => {
+      release = () => receipt(response, request);
+    });
+    const running = port.removeItem(item);
+    await eventually(() => plaid.requests.length === 1);
+    const closed = port.close();
+    expect(await failureOf(port.removeItem(item))).toMatchObject({ isOutcomeUnknown: false });
+    release();
+    await expect(running).resolves.toEqual({ requestId: "req123" });
+    await closed;
+    expect(plaid.requests).toHaveLength(1);
   });
 
   it("a token shows itself to nobody", () => {

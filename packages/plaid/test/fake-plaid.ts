@@ -9,6 +9,8 @@ export interface ReceivedRequest {
   readonly path: string;
   readonly headers: IncomingMessage["headers"];
   readonly body: string;
+  /** Of the caller: tells connections apart. */
+  readonly fromPort: number | undefined;
 }
 
 /** A server on loopback that misbehaves as told. The conforming one is the simulator. */
@@ -32,6 +34,7 @@ export async function startFakePlaid(): Promise<FakePlaid> {
         path: request.url ?? "",
         headers: request.headers,
         body: Buffer.concat(chunks).toString("utf8"),
+        fromPort: request.socket.remotePort,
       };
       requests.push(received);
       const behaviour = behaviours.length > 1 ? behaviours.shift() : behaviours[0];

@@ -78,6 +78,7 @@ describeWithRedis("five replicas", () => {
           prefix: "plaid:simulator",
           replicas: 5,
           nowMs: () => Date.now(),
+          timeoutMs: 10_000,
         }),
       ),
     );
