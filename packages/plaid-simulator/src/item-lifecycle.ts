@@ -129,6 +129,7 @@ export function issuePublicToken(world: SimulatorWorld, item: SimItem, isOfUpdat
     isOfUpdateMode,
     usedAt: null,
   };
+  world.forgetDeadTokens();
   world.publicTokens.set(token.token, token);
   return token;
 }

@@ -180,6 +180,8 @@ export interface WorldSettings {
   readonly historicalPullMs: number;
 }
 
+const KEEP_DEAD_TOKENS_MS = 86_400_000;
+
 export class SimulatorWorld {
   readonly settings: WorldSettings;
   readonly clock: SimulatorClock;
@@ -228,6 +230,14 @@ export class SimulatorWorld {
   /** The item id that a token belongs to, for records and limits; undefined for tokens nobody knows. */
   itemIdOf(accessToken: unknown): string | undefined {
     return typeof accessToken === "string" ? this.accessTokens.get(accessToken) : undefined;
+  }
+
+  /** Link and public tokens that have been dead for a day are forgotten, so that a long run does not grow by them. */
+  forgetDeadTokens(): void {
+    const limit = new Date(this.clock.now().getTime() - KEEP_DEAD_TOKENS_MS).toISOString();
+    for (const tokens of [this.linkTokens, this.publicTokens]) {
+      for (const [token, { expiresAt }] of tokens) if (expiresAt < limit) tokens.delete(token);
+    }
   }
 
   linkTokenOfPage(hostedId: string): LinkToken | undefined {

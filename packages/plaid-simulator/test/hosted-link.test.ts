@@ -150,6 +150,9 @@ it("ends after four hours, update mode after half an hour; a public token after 
   expect((await fetch(update.hosted_link_url!).then((it) => it.text())).includes("expired")).toBe(true);
   const late = own.plaid.itemPublicTokenExchange({ public_token: publicToken });
   expect(await refusalOf(late)).toMatchObject({ code: "INVALID_PUBLIC_TOKEN" });
+  await own.sim.control.clock({ advanceMs: 86_400_000 * 2 });
+  await own.plaid.linkTokenCreate({ ...request, user: { client_user_id: "1" }, products: [Products.Transactions] });
+  expect(own.sim.control.state().linkTokens).toBe(1);
   await own.sim.stop();
 });
 

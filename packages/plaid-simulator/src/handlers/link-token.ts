@@ -43,6 +43,7 @@ export const createLinkToken: Handler<"/link/token/create"> = (request, world) =
     update,
     sessions: [],
   };
+  world.forgetDeadTokens();
   world.linkTokens.set(link.token, link);
   return {
     link_token: link.token,
