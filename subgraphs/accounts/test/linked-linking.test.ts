@@ -1,3 +1,4 @@
+import { cancelOpenAttempts } from "@florin/db/accounts";
 import { armFaultPoints, disarmFaultPoints, FaultInjected } from "@florin/resilience";
 import { eventually } from "@florin/testkit";
 import type { Uuid } from "@florin/kernel";
@@ -240,6 +241,50 @@ describe("a repair", () => {
     expect(calls("/item/public_token/exchange")).toBe(before);
     expect(await hand(userId, await publicTokenOf(page.linkToken))).toMatchObject({ itemId });
     expect(await statusesOf(userId)).toEqual(["LINKED", "REPAIRED"]);
+  });
+});
+
+describe("accounts that are new at the institution", () => {
+  test("are announced, offered by themselves in a repair, and read when they were added", async () => {
+    const userId = await person();
+    await visit(userId);
+    const { itemId } = await hand(userId, await unbound());
+    await platform.atRest(itemId);
+    const [item] = await itemsOf(userId);
+    const account = { key: "rainy-day", name: "Rainy Day", mask: "7171", type: "depository", subtype: "savings" };
+    platform.simulator.control.items.changeAccounts(item?.plaidItemId ?? "", { add: [account] });
+    const flag = async () => {
+      const [row] = await platform.database.sql<{ flag: boolean }[]>`
+        select has_new_accounts as flag from accounts.linked_item where item_id = ${itemId}`;
+      return row?.flag;
+    };
+    await eventually(async () => (await flag()) === true, 10_000);
+    await goThrough(await visit(userId, itemId));
+    await eventually(async () => (await flag()) === false, 10_000);
+    await platform.atRest(itemId);
+    const [added] = await platform.database.sql<{ mask: string }[]>`
+      select mask from accounts.linked_account where item_id = ${itemId} and name = 'Rainy Day' and removed_at is null`;
+    expect(added).toEqual({ mask: "7171" });
+  });
+});
+
+describe("an exchange during which everything is removed", () => {
+  test("is undone at the institution's side", async () => {
+    const userId = await person();
+    await visit(userId);
+    const publicToken = await unbound();
+    platform.simulator.control.addFault({
+      match: { endpoint: "/item/public_token/exchange" },
+      action: { kind: "latency", when: "after", ms: 400 },
+      times: 1,
+    });
+    const before = calls("/item/remove");
+    const outcome = refusalOf(hand(userId, publicToken));
+    await eventually(async () => (await statusesOf(userId))[0] === "EXCHANGING");
+    await platform.database.transaction((tx) => cancelOpenAttempts(tx, userId, "TEST", platform.clock.now()));
+    expect(await outcome).toBe("LINK_NOT_STORED");
+    expect(calls("/item/remove") - before).toBe(1);
+    expect([await itemsOf(userId), await statusesOf(userId)]).toEqual([[], ["EXITED"]]);
   });
 });
 

@@ -168,7 +168,10 @@ export async function changeLinkAttempt(tx: Transaction, attemptId: Uuid, change
   await tx`update accounts.link_attempt set ${tx(values)} where attempt_id = ${attemptId}`;
 }
 
-/** Ends what a person has open, because everything linked is to go. Safe with the role that serves people. */
+/**
+ * Ends what a person has open, because everything linked is to go; what is being exchanged is then undone by whoever does it. Safe with
+ * the role that serves people.
+ */
 export async function cancelOpenAttempts(
   tx: Transaction,
   userId: Uuid,
@@ -177,7 +180,7 @@ export async function cancelOpenAttempts(
 ): Promise<number> {
   const rows = await tx`
     update accounts.link_attempt set status = 'EXITED', error_code = ${errorCode}, finished_at = ${formatInstant(at)}
-    where user_id = ${userId} and status in ('CREATING', 'OPEN')`;
+    where user_id = ${userId} and status in ('CREATING', 'OPEN', 'EXCHANGING')`;
   return rows.count;
 }
 

@@ -194,7 +194,8 @@ async function run(parts: LinkParts, work: ExchangeWork, wasTried: boolean): Pro
     const stored = await retry(() => store(parts, work, { itemId, exchanged, sealed, institution }), {
       ...STORE,
       random: parts.random,
-      shouldRetry: (error) => !(error instanceof FaultInjected || error instanceof SameLoginFound),
+      shouldRetry: (error) =>
+        !(error instanceof FaultInjected || error instanceof SameLoginFound || error instanceof VisitEnded),
     });
     parts.wakeRelay();
     return stored;
@@ -269,6 +270,12 @@ async function readInstitution(
   return state === undefined ? undefined : { institutionId: state.institutionId, name: state.institutionName };
 }
 
+/** Everything linked was removed meanwhile, or somebody took the visit over: what they made of it stands. */
+class VisitEnded extends Error {
+  override readonly name = "VisitEnded";
+  override readonly message = "a visit to Link was ended while its token was exchanged";
+}
+
 interface NewItem {
   readonly itemId: Uuid;
   readonly exchanged: ExchangedItem;
@@ -290,8 +297,7 @@ async function store(
     const now = parts.clock.now();
     const attempt = await lockLinkAttempt(tx, attemptId);
     if (attempt?.resultItemId === itemId) return; // a COMMIT of this very call whose answer was lost
-    // Somebody took this attempt over, or found it cancelled: what they made of it stands.
-    if (attempt?.status !== "EXCHANGING") throw new Error(`a visit to Link was ended meanwhile: ${attempt?.status}`);
+    if (attempt?.status !== "EXCHANGING") throw new VisitEnded();
     const same = await findLinked(tx, userId, work.chosen);
     if (same !== undefined) throw new SameLoginFound(same);
     await insertLinkedItem(tx, {

@@ -222,10 +222,10 @@ async function finishRepair(
     // Never exchanged, but whoever hands it over hears what came of the visit.
     const publicTokenDigest = publicToken === undefined ? undefined : digestOf(publicToken);
     await changeLinkAttempt(tx, attempt.attemptId, { status: "REPAIRED", publicTokenDigest, finishedAt: now });
-    const was = standingOf(item);
-    const standing = nextStanding(was, { kind: "REPAIRED" });
-    if (standing === was) return;
+    if (item.removedAt !== null) return;
+    const standing = nextStanding(standingOf(item), { kind: "REPAIRED" });
     await saveItemStanding(tx, itemId, standing, now);
+    // Also of an item that stood well: accounts may have been added.
     await requestJobs(tx, itemId, repairJobs, { at: now, correlationId, isUrgent: true });
     const event = { itemId, userId: item.userId, status: standing.status, reason: standing.reason };
     await appendOutbox(tx, "accounts", [linkedItemUpdated(parts, event, correlationId)]);
