@@ -80,16 +80,6 @@ export async function lockLinkedItem(tx: Transaction, itemId: Uuid): Promise<Lin
   return item;
 }
 
-/** By Plaid's id, for webhooks. The digest answers also for an item that was purged. */
-export async function findItemByPlaidDigest(
-  sql: Sql | Transaction,
-  plaidItemDigest: Uint8Array,
-): Promise<LinkedItemRecord | undefined> {
-  const [item] = await sql<LinkedItemRecord[]>`
-    select ${columns(sql)} from accounts.linked_item where plaid_item_digest = ${Buffer.from(plaidItemDigest)}`;
-  return item;
-}
-
 /** The tombstone, with the role that serves people. false: it stood there already. */
 export async function markItemRemoved(tx: Transaction, itemId: Uuid, reason: string, at: Instant): Promise<boolean> {
   const now = formatInstant(at);

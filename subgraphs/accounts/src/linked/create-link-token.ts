@@ -61,7 +61,7 @@ export interface LinkTokenOutcome extends LinkPage {
 const CALL_MS = 30_000;
 /** Longer than the call can take: after it, whoever was asking has died. */
 const CLAIM_MS = 45_000;
-export const FIRST_POLL_MS = 30_000;
+const FIRST_POLL_MS = 30_000;
 const DAY_MS = 86_400_000;
 const QUOTA_RETRY_MS = 3_600_000;
 const LOOK_AGAIN_MS = 100;

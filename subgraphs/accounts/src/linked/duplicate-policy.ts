@@ -21,7 +21,7 @@ export interface KnownItem<Id> {
 }
 
 /** undefined: it has nothing to be told by. */
-export function likenessOf({ name, mask, type, subtype }: AccountLikeness): string | undefined {
+function likenessOf({ name, mask, type, subtype }: AccountLikeness): string | undefined {
   if (isEmpty(name) || isEmpty(mask)) return undefined;
   const text = JSON.stringify([name, mask, type ?? "", subtype ?? ""]);
   return createHash("sha256").update(text, "utf8").digest("hex");
