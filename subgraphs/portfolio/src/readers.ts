@@ -79,7 +79,7 @@ export interface Readers {
   listLiabilitiesOf(account: VisibleAccount): Promise<readonly LiabilityRecord[]>;
   /** Newest first, at most 50. */
   listLiabilityHistoryOf(account: VisibleAccount): Promise<readonly LiabilityVersion[]>;
-  /** undefined: no holdings were ever read of its item. */
+  /** undefined: no holdings were ever read of its item, or it is an account that holds none by its kind. */
   findHoldingsOf(account: VisibleAccount): Promise<readonly HoldingRecord[] | undefined>;
   /** Throws NOT_FOUND for somebody else's. */
   getSecurity(id: string): Promise<SecurityRecord>;
@@ -92,6 +92,7 @@ export interface Readers {
 
 const CURSOR = "portfolio.investment-transactions";
 const HISTORY_ROWS = 50;
+const INVESTMENT_TYPES: ReadonlySet<string> = new Set(["investment", "brokerage"]);
 const RETRY_AFTER_MS = 500;
 
 export interface ReaderOptions {
@@ -166,7 +167,8 @@ export function createReaders(options: ReaderOptions): Readers {
     findHoldingsOf: async (account) => {
       const applied = await products.load(account.itemId);
       if (!applied.some(({ product }) => product === "HOLDINGS")) return undefined;
-      return holdings.load(account.linkedAccountId);
+      const found = await holdings.load(account.linkedAccountId);
+      return found.length > 0 || INVESTMENT_TYPES.has(account.type) ? found : undefined;
     },
     getSecurity: async (id) => {
       const securityId = parseId("security", id);

@@ -207,17 +207,25 @@ test("investment transactions: a window replaces its days, pages follow one anot
   expect(codesOf(forged)).toEqual(["BAD_USER_INPUT"]);
 });
 
-test("holdings of an account: null where its item never told of any, empty where there are none", async () => {
-  const item = await itemWithAccount();
+test("holdings of an account: null where its item never told of any, or its kind holds none; empty where there are none", async () => {
+  const item = newItem(newPerson());
+  const [broker, checking] = [newLinkedAccountId(), newLinkedAccountId()];
+  const roster = [
+    account({ accountId: "a", type: "investment", linkedAccountId: broker }),
+    account({ accountId: "b", linkedAccountId: checking }),
+  ];
+  await platform.tell("accounts", ...item.say("ACCOUNTS", roster));
   const query =
     "query ($keys: [_Any!]!) { _entities(representations: $keys) { ... on LinkedAccount { holdings { quantity } } } }";
   const ask = async () => {
-    const keys = [{ __typename: "LinkedAccount", id: item.linkedAccountId }];
+    const keys = [broker, checking].map((id) => ({ __typename: "LinkedAccount", id }));
     return dataOf<{ _entities: unknown[] }>(await platform.call(query, { keys }, item.person))._entities;
   };
-  expect(await ask()).toEqual([{ holdings: null }]);
+  expect(await ask()).toEqual([{ holdings: null }, { holdings: null }]);
   await platform.tell("accounts", ...item.say("HOLDINGS", []));
-  expect(await ask()).toEqual([{ holdings: [] }]);
+  expect(await ask()).toEqual([{ holdings: [] }, { holdings: null }]);
+  await platform.tell("accounts", ...item.say("HOLDINGS", [security("s"), holding("b", "s")]));
+  expect(await ask()).toEqual([{ holdings: [] }, { holdings: [{ quantity: "10" }] }]);
 });
 
 test("a security and a trade of somebody else are not there, by their ids either", async () => {

@@ -1,3 +1,4 @@
+import { connectDatabase } from "@florin/db";
 import { eventually } from "@florin/testkit";
 import {
   account,
@@ -167,6 +168,20 @@ test("each applied version is told with its person, item and product, and to nob
     audience: [item.person.principal, "role:staff", "role:auditor"],
     payload: { userId: item.person.principal, itemId: item.itemId, products: ["ACCOUNTS"] },
   });
+});
+
+test("its role reads and writes its own tables, and changes no history", async () => {
+  const own = connectDatabase({ url: platform.url, area: "portfolio", applicationName: "test", maxConnections: 1 });
+  for (const query of [
+    "select * from accounts.linked_item_token",
+    "select * from accounts.linked_account",
+    "select * from ledger.balance",
+    "update portfolio.holding_history set quantity = 0",
+    "delete from portfolio.own_flow",
+    "delete from portfolio.item_removal",
+  ])
+    await expect(own.sql.unsafe(query)).rejects.toThrow(/permission denied/);
+  await own.stop();
 });
 
 test("nothing is answered to whoever is not signed in", async () => {
