@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { refreshAtLogin } from "../src/linked/refresh-at-login.js";
+import { formatId } from "@florin/kernel";
 import { eventually } from "@florin/testkit";
 import {
   callsOf,
@@ -145,6 +146,39 @@ describe("products of one login", () => {
     const [item] = await platform.database.sql<{ has: boolean }[]>`
       select has_investment_history as has from accounts.linked_item where item_id = ${login.itemId}`;
     expect(item?.has).toBe(true);
+  });
+});
+
+describe("the history of investments", () => {
+  test("is read whole again when more of it came while it was read", async () => {
+    const login = await linked("user_investment_only", ["investments"]);
+    const { control } = platform.simulator;
+    const windows = async () =>
+      platform.database.sql<{ days: number }[]>`
+        select (payload->>'to')::date - (payload->>'from')::date as days from accounts.outbox
+        where type = 'linked_item.snapshot' and payload->>'product' = 'INVESTMENT_TRANSACTIONS'
+          and key = ${formatId("linkedItem", login.itemId)} and payload->>'page' = '0' order by xid, ordinal`;
+    const before = (await windows()).length;
+    await platform.database.sql`
+      update accounts.linked_item set has_investment_history = false where item_id = ${login.itemId}`;
+    const endpoint = "/investments/transactions/get";
+    const { id } = control.addFault({
+      match: { endpoint, itemId: login.plaidItemId },
+      action: { kind: "latency", ms: 300 },
+      times: 1,
+    });
+    await request(platform, login, "INVESTMENT_TRANSACTIONS");
+    await eventually(() => control.faults().find((one) => one.id === id)?.struck === 1);
+    control.items.sendWebhook(login.plaidItemId, {
+      webhook_type: "INVESTMENTS_TRANSACTIONS",
+      webhook_code: "HISTORICAL_UPDATE",
+      fields: { new_investments_transactions: 1, cancelled_investments_transactions: 0 },
+    });
+    await control.webhooksSettled();
+    await eventually(async () => (await windows()).length >= before + 2);
+    expect((await windows()).slice(before).every(({ days }) => days > 700)).toBe(true);
+    await serve(login, "INVESTMENT_TRANSACTIONS");
+    expect((await windows()).at(-1)?.days).toBe(90);
   });
 });
 

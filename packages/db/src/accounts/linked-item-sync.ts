@@ -85,8 +85,17 @@ export async function saveInstitution(
     where item_id = ${itemId}`;
 }
 
-export async function setInvestmentHistory(tx: Transaction, itemId: Uuid, isRead: boolean): Promise<void> {
-  await tx`update accounts.linked_item set has_investment_history = ${isRead} where item_id = ${itemId}`;
+/** All of it is to be read again. */
+export async function forgetInvestmentHistory(tx: Transaction, itemId: Uuid): Promise<void> {
+  await tx`update accounts.linked_item set has_investment_history = false where item_id = ${itemId}`;
+}
+
+/** All of it was read, unless somebody asked again while it was: then what was read may have been too early. */
+export async function noteInvestmentHistory(tx: Transaction, itemId: Uuid, target: bigint): Promise<void> {
+  await tx`
+    update accounts.linked_item set has_investment_history = true
+    where item_id = ${itemId} and exists (
+      select from accounts.linked_job where item_id = ${itemId} and kind = 'INVESTMENT_TRANSACTIONS' and requested = ${target})`;
 }
 
 export type LinkedProductName = "BALANCES" | "TRANSACTIONS" | "LIABILITIES" | "INVESTMENTS";

@@ -1,5 +1,5 @@
 import type { LinkedProductState } from "@florin/db/accounts";
-import type { PlaidCallFailure } from "@florin/plaid";
+import type { LocalErrorCode, PlaidCallFailure } from "@florin/plaid";
 import { planPauseMs } from "@florin/resilience";
 
 /**
@@ -7,7 +7,8 @@ import { planPauseMs } from "@florin/resilience";
  * error is no empty list.
  */
 export interface FailurePlan {
-  readonly productState: LinkedProductState;
+  /** Undefined: nothing that people need to see; it is our own turn that has to be waited for. */
+  readonly productState: LinkedProductState | undefined;
   /** A code. */
   readonly reason: string;
   /** Undefined: not again until somebody asks: the person, a webhook, a poll. */
@@ -20,6 +21,9 @@ const TRANSIENT = { floorMs: 1_000, baseMs: 5_000, maxMs: 15 * MINUTE } as const
 const INSTITUTION = { floorMs: 30_000, baseMs: 2 * MINUTE, maxMs: 6 * HOUR } as const;
 const OPERATOR = { floorMs: 5 * MINUTE, baseMs: 10 * MINUTE, maxMs: 6 * HOUR } as const;
 const DEFAULT_BACKOFF_MS = 60_000;
+/** Nothing was sent: our own share of the limit is used up for the moment. */
+const OUR_LIMIT = "LOCAL_RATE_LIMIT" satisfies LocalErrorCode;
+const MIN_TURN_MS = 1_000;
 /** "Not ready yet": asked again after as long as it has been waited for, so the pauses double; a webhook is quicker. */
 const WAIT = { minMs: 30_000, maxMs: HOUR, givenUpAfterMs: 48 * HOUR } as const;
 
@@ -48,6 +52,12 @@ export function planAfterFailure(
     case "TERMINAL":
       return { productState: "FAILING", reason, again: undefined };
     case "BACKOFF":
+      if (reason === OUR_LIMIT)
+        return {
+          productState: undefined,
+          reason,
+          again: { afterMs: ourTurnMs(failure.retryAfterMs), isFailure: false },
+        };
       return { productState: "FAILING", reason, again: afterRefusal(failure.retryAfterMs, facts) };
     case "RESTART_PAGINATION":
     case "TRANSIENT":
@@ -62,6 +72,10 @@ export function planAfterFailure(
 export function waitAgain(waitedMs: number): FailurePlan["again"] {
   if (waitedMs > WAIT.givenUpAfterMs) return undefined;
   return { afterMs: Math.min(WAIT.maxMs, Math.max(WAIT.minMs, waitedMs)), isFailure: false };
+}
+
+function ourTurnMs(retryAfterMs: number | undefined): number {
+  return Math.max(MIN_TURN_MS, retryAfterMs ?? DEFAULT_BACKOFF_MS);
 }
 
 function isInstitution(code: string): boolean {

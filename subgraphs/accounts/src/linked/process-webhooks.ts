@@ -2,13 +2,13 @@ import { appendOutbox, classifyDatabaseError, type Transaction } from "@florin/d
 import {
   findItemOfWebhook,
   finishWebhook,
+  forgetInvestmentHistory,
   forgetRevocations,
   lockItem,
   noteWebhookOfItem,
   requestJobs,
   revokeAccount,
   saveItemStanding,
-  setInvestmentHistory,
   takeWebhook,
   type SyncedItem,
   type WebhookRecord,
@@ -118,7 +118,7 @@ async function react(
   let isChanged = false;
   if (reaction.forgetsRevocations === true) await forgetRevocations(tx, itemId);
   if (reaction.revokesAccount !== undefined) isChanged = await revokeAccount(tx, itemId, reaction.revokesAccount, at);
-  if (reaction.forgetsInvestmentHistory === true) await setInvestmentHistory(tx, itemId, false);
+  if (reaction.forgetsInvestmentHistory === true) await forgetInvestmentHistory(tx, itemId);
   const was = standingOf(item);
   const standing = reaction.signal === undefined ? was : nextStanding(was, reaction.signal);
   if (standing !== was) await saveItemStanding(tx, itemId, standing, at);

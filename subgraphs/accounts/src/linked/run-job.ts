@@ -133,9 +133,10 @@ async function afterFailure(parts: SyncParts, lease: ItemLease, job: DueJob, err
   await writeFenced(parts, lease, job.correlationId, async ({ tx, item, at, hear, noteChange }) => {
     if (error instanceof PlaidCallError && item.removedAt === null) await hear({ kind: "CALL_FAILED", error });
     const product = productOf[job.kind];
-    if (product !== undefined && item.removedAt === null) {
+    const state = plan.productState;
+    if (product !== undefined && state !== undefined && item.removedAt === null) {
       const saidBy = job.kind === "BALANCES" ? "ACCOUNTS" : job.kind;
-      const report = { product, state: plan.productState, reason: plan.reason, saidBy };
+      const report = { product, state, reason: plan.reason, saidBy };
       if (await saveProduct(tx, item.itemId, report)) noteChange();
     }
     if (plan.again === undefined) return finishJob(tx, item.itemId, job, plan.reason);

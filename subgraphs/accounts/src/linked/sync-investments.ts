@@ -1,4 +1,4 @@
-import { finishJob, saveProduct, setInvestmentHistory } from "@florin/db/accounts";
+import { finishJob, noteInvestmentHistory, saveProduct } from "@florin/db/accounts";
 import type { InvestmentTransactionData, SecurityData, SnapshotRow } from "@florin/linked-data";
 import { formatInstant } from "@florin/kernel";
 import { PlaidCallError } from "@florin/plaid";
@@ -69,7 +69,7 @@ export async function syncInvestmentTransactions(parts: SyncParts, run: JobRun):
       window,
       correlationId,
     });
-    if (isFirst) await setInvestmentHistory(tx, item.itemId, true);
+    if (isFirst) await noteInvestmentHistory(tx, item.itemId, run.job.target);
     await saveProduct(tx, item.itemId, { product: "INVESTMENTS", state: "READY", saidBy: kind, syncedAt: at });
     await fenced.hear({ kind: "CALL_SUCCEEDED", now: fenced.at });
     fenced.noteChange();

@@ -37,7 +37,7 @@ export interface SyncPolicy {
   readonly webhookUrl: string | undefined;
   /** Webhooks and calls are forgotten after so many days. */
   readonly retentionDays: number;
-  /** A job that failed so often in a row rests until somebody asks again: a webhook, a poll, a person. */
+  /** A job that failed so often in a row rests until somebody asks again: a webhook, a poll, a person. About a day of tries. */
   readonly maxFailures: number;
 }
 
@@ -66,5 +66,5 @@ export const defaultSyncPolicy: SyncPolicy = {
   removedAccountDays: 30,
   webhookUrl: undefined,
   retentionDays: 30,
-  maxFailures: 12,
+  maxFailures: 96,
 };

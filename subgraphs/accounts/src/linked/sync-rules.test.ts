@@ -29,6 +29,15 @@ describe("what becomes of a job whose call failed", () => {
     expect(waitAgain(49 * HOUR)).toBeUndefined();
   });
 
+  test("our own limit is nobody's failure: the turn comes", () => {
+    const plan = planAfterFailure({ class: "BACKOFF", errorCode: "LOCAL_RATE_LIMIT", retryAfterMs: 4_000 }, facts);
+    expect(plan).toEqual({
+      productState: undefined,
+      reason: "LOCAL_RATE_LIMIT",
+      again: { afterMs: 4_000, isFailure: false },
+    });
+  });
+
   test("whoever says when is not asked before, and nobody is asked for ever", () => {
     fc.assert(
       fc.property(
