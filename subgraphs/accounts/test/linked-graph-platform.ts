@@ -140,3 +140,28 @@ function linkedOptions(
     obtainDemoToken,
   };
 }
+
+export interface Proof {
+  readonly reason: string;
+  readonly remote: string;
+  readonly accounts: number;
+}
+/** Of the person's items that were purged. */
+export async function proofsOf(platform: Platform, person: Person): Promise<readonly Proof[]> {
+  return platform.database.sql<Proof[]>`
+    select r.reason, r.remote_outcome as remote, (r.purged_rows ->> 'linkedAccount')::integer as accounts
+    from accounts.linked_item_removal r join accounts.linked_item i using (item_id)
+    where r.purged_at is not null and i.user_id = (
+      select user_id from accounts.app_user where email = ${person.email})`;
+}
+
+/** Of anybody's items that were purged. */
+export async function countRowsAfterPurge(platform: Platform): Promise<number> {
+  const [row] = await platform.database.sql<{ left: number }[]>`
+    select ((select count(*) from accounts.linked_account a join accounts.linked_item i using (item_id) where i.purged_at is not null)
+      + (select count(*) from accounts.linked_transaction t join accounts.linked_item i using (item_id) where i.purged_at is not null)
+      + (select count(*) from accounts.linked_item_token t join accounts.linked_item i using (item_id) where i.purged_at is not null)
+      + (select count(*) from accounts.linked_item where purged_at is not null and (plaid_item_id is not null or institution_name is not null))
+      )::integer as left`;
+  return row?.left ?? -1;
+}

@@ -1,8 +1,10 @@
 import { eventually } from "@florin/testkit";
 import { codesOf, dataOf, faultsOf, registerPerson, type Person, type Platform } from "./accounts-platform.js";
 import {
+  countRowsAfterPurge,
   LINK_TOKENS_PER_DAY,
   newKey,
+  proofsOf,
   startLinkedGraph,
   type Exchanged,
   type LinkedGraph,
@@ -337,12 +339,12 @@ describe("removal", () => {
       { token: person.token },
     );
     expect(dataOf(shown)).toEqual({ virtualAccount: null, linkedAccounts: { totalCount: 0 } });
-    await eventually(async () => (await proofOf(person)).length === 1, 10_000);
+    await eventually(async () => (await proofsOf(platform, person)).length === 1, 10_000);
     expect(removals() - before).toBe(1);
-    expect(await proofOf(person)).toMatchObject([
+    expect(await proofsOf(platform, person)).toMatchObject([
       { reason: "REQUESTED", remote: "REMOVED", accounts: expect.any(Number) as number },
     ]);
-    expect(await rowsLeft()).toBe(0);
+    expect(await countRowsAfterPurge(platform)).toBe(0);
     const replay = await platform.call(removeMutation, { input }, { token: person.token });
     expect(replay.extensions?.florin?.idempotencyReplayed).toBe(true);
     expect((await graph.itemOf(person, linkedItem.id)).status).toBe("REMOVED");
@@ -357,7 +359,7 @@ describe("removal", () => {
     const said = () => platform.call(deleteMutation, { input }, { token: person.token });
     expect(dataOf(await said())).toEqual({ deleteVirtualAccount: { removed: true } });
     expect(dataOf(await said())).toEqual({ deleteVirtualAccount: { removed: true } });
-    await eventually(async () => (await proofOf(person)).length === 2, 10_000);
+    await eventually(async () => (await proofsOf(platform, person)).length === 2, 10_000);
     expect(removals() - before).toBe(2);
     expect(faultsOf(await hand(person, await graph.publicTokenOf()))).toEqual([
       "input.publicToken PUBLIC_TOKEN_INVALID",
@@ -369,29 +371,6 @@ describe("removal", () => {
     );
     expect(codesOf(others)).toEqual(["NOT_FOUND"]);
   });
-
-  interface Proof {
-    readonly reason: string;
-    readonly remote: string;
-    readonly accounts: number;
-  }
-  async function proofOf(person: Person): Promise<readonly Proof[]> {
-    return platform.database.sql<Proof[]>`
-      select r.reason, r.remote_outcome as remote, (r.purged_rows ->> 'linkedAccount')::integer as accounts
-      from accounts.linked_item_removal r join accounts.linked_item i using (item_id)
-      where r.purged_at is not null and i.user_id = (
-        select user_id from accounts.app_user where email = ${person.email})`;
-  }
-
-  async function rowsLeft(): Promise<number> {
-    const [row] = await platform.database.sql<{ left: number }[]>`
-      select ((select count(*) from accounts.linked_account a join accounts.linked_item i using (item_id) where i.purged_at is not null)
-        + (select count(*) from accounts.linked_transaction t join accounts.linked_item i using (item_id) where i.purged_at is not null)
-        + (select count(*) from accounts.linked_item_token t join accounts.linked_item i using (item_id) where i.purged_at is not null)
-        + (select count(*) from accounts.linked_item where purged_at is not null and (plaid_item_id is not null or institution_name is not null))
-        )::integer as left`;
-    return row?.left ?? -1;
-  }
 });
 
 describe("demo data", () => {

@@ -3,6 +3,7 @@ import { armFaultPoints, disarmFaultPoints, FaultInjected } from "@florin/resili
 import { eventually } from "@florin/testkit";
 import type { Uuid } from "@florin/kernel";
 import { RequestError } from "@florin/kernel";
+import { goThrough, readPublicToken } from "./hosted-page.js";
 import type { PublicTokenRequest } from "../src/linked/link-sessions.js";
 import { makePublicToken, startLinkedPlatform, type LinkedPlatform } from "./linked-platform.js";
 
@@ -43,38 +44,7 @@ const hand = (userId: Uuid, publicToken: string, more: Partial<PublicTokenReques
     ...more,
   });
 
-/** What a person does in the hosted page. `accounts`: keys that are chosen; undefined: all that are offered. */
-async function goThrough(
-  page: { readonly hostedLinkUrl: string },
-  choice: { institutionId?: string; userName?: string; accounts?: (name: string) => boolean; leave?: boolean } = {},
-): Promise<void> {
-  const step = async (fields: readonly (readonly [string, string])[]) => {
-    const body = new URLSearchParams(fields.map(([name, value]): [string, string] => [name, value]));
-    const response = await fetch(page.hostedLinkUrl, { method: "POST", body });
-    if (!response.ok) throw new Error(`the page refused a step: ${response.status} ${await response.text()}`);
-    return response.text();
-  };
-  if (choice.institutionId !== undefined)
-    await step([["action", "institution"], ["institution_id", choice.institutionId]]); // prettier-ignore
-  if (choice.leave === true) return void (await step([["action", "exit"]]));
-  const html = await step([["action", "login"], ["username", choice.userName ?? "user_good"], ["password", "pass_good"]]); // prettier-ignore
-  const offered = [...html.matchAll(/name="account" value="([^"]+)"/g)].map((match) => match[1] ?? "");
-  if (offered.length === 0) return;
-  const chosen = offered.filter((account) => choice.accounts?.(account) ?? true);
-  await step([["action", "accounts"], ...chosen.map((account) => ["account", account] as const)]);
-}
-
-async function publicTokenOf(linkToken: string): Promise<string> {
-  const response = await fetch(`${platform.simulator.url}/link/token/get`, {
-    method: "POST",
-    headers: { "content-type": "application/json", "plaid-client-id": "florin-demo", "plaid-secret": "florin-demo" },
-    body: JSON.stringify({ link_token: linkToken }),
-  });
-  const body = (await response.json()) as {
-    link_sessions: { results: { item_add_results: { public_token: string }[] } }[];
-  };
-  return body.link_sessions[0]?.results.item_add_results[0]?.public_token ?? "";
-}
+const publicTokenOf = (linkToken: string) => readPublicToken(platform.simulator.url, linkToken);
 
 const unbound = (institutionId = "ins_109508", userName = "user_good") =>
   makePublicToken(platform.simulator.url, {
@@ -391,6 +361,19 @@ describe("an item that cannot be stored", () => {
     }
     expect(calls("/item/remove") - before).toBe(1);
     expect([await itemsOf(userId), await statusesOf(userId)]).toEqual([[], ["FAILED"]]);
+  });
+});
+
+describe("a demo's login", () => {
+  test("is linked once, though two processes begin at the same time, and again after a failure", async () => {
+    const userId = await person();
+    const link = (obtainPublicToken: () => Promise<string>) =>
+      operations().linkDirectly({ userId, obtainPublicToken, correlationId: "test" });
+    await expect(link(() => Promise.reject(new Error("away")))).rejects.toThrow("away");
+    const made = await Promise.all([link(() => unbound()), link(() => unbound())]);
+    expect(made.filter((itemId) => itemId !== undefined)).toHaveLength(1);
+    expect(await link(() => unbound())).toBeUndefined();
+    expect(await itemsOf(userId)).toHaveLength(1);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { asUuid} from "@florin/kernel";
+import type { asUuid } from "@florin/kernel";
 import { formatId, parseId } from "@florin/kernel";
 import type { AccountsContext } from "../context.js";
 import { isOfType, type LinkedAccountTypeName } from "./LinkedAccount.js";
