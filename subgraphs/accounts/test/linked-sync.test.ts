@@ -76,6 +76,26 @@ describe("the first sync of a login", () => {
     }
   });
 
+  test("hears the webhook that came while it was being told that nothing is ready", async () => {
+    const slow = await startLinkedPlatform({
+      simulator: { notReadyCalls: 1, initialPullMs: 20, historicalPullMs: 0 },
+    });
+    try {
+      slow.simulator.control.addFault({
+        match: { endpoint: SYNC },
+        action: { kind: "latency", when: "after", ms: 400 },
+        times: 1,
+      });
+      const login = await slow.link("user_deposit_only", ["transactions"]);
+      // Far sooner than by the pause after "not ready", which is half a minute.
+      await eventually(async () => (await productsOf(slow, login))["TRANSACTIONS"] === "READY", 10_000);
+      await slow.atRest();
+      expect(await storedOf(slow, login)).toEqual(truthOf(slow, login));
+    } finally {
+      await slow.stop();
+    }
+  });
+
   test("of somebody who invests only has no cursor for ever, and is no failure", async () => {
     const login = await linked("user_investment_only", ["investments"]);
     await request(platform, login, "TRANSACTIONS");

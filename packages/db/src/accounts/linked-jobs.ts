@@ -150,16 +150,20 @@ export async function finishJob(
     where item_id = ${itemId} and kind = ${job.kind}`;
 }
 
-/** Not served yet; again at `notBefore`. `isFailure`: counts, so that the pauses grow. */
+/**
+ * Not served yet; again at `notBefore`. `isFailure`: counts, so that the pauses grow. Who only waits for news is not made to wait on when
+ * somebody asked again meanwhile: that was the news.
+ */
 export async function deferJob(
   tx: Transaction,
   itemId: Uuid,
-  job: Pick<DueJob, "kind">,
+  job: Pick<DueJob, "kind" | "target">,
   later: { readonly notBefore: Instant; readonly reason: string; readonly isFailure: boolean },
 ): Promise<void> {
   await tx`
-    update accounts.linked_job set not_before = ${formatInstant(later.notBefore)}, last_error = ${later.reason},
-      failures = failures + ${later.isFailure ? 1 : 0}
+    update accounts.linked_job set last_error = ${later.reason}, failures = case when ${later.isFailure} then failures + 1 else 0 end,
+      not_before = case when ${later.isFailure} or requested <= ${job.target} then ${formatInstant(later.notBefore)}
+        else not_before end
     where item_id = ${itemId} and kind = ${job.kind}`;
 }
 
