@@ -65,7 +65,7 @@ export async function startAccountsPart(environment: AccountsEnvironment): Promi
       verifyCaller: identity.verifyCaller,
       callers: ["gateway"],
       routes: [
-        ...eventRoutes(accounts.stream, ["gateway"]),
+        ...eventRoutes(accounts.stream, ["gateway", "portfolio"]),
         ...identityRoutes(accounts, () => seeding?.isDone() ?? false),
         ...(linkedWorker === undefined ? [] : [webhookRoute(linkedWorker.receiveWebhook)]),
       ],

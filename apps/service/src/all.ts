@@ -95,7 +95,7 @@ async function start(environment: ClusterEnvironment, stops: Stops, begun: numbe
     supervise("accounts", "accounts", { ...area, ...plaid, PORT: String(accounts) }),
     supervise("ledger-1", "ledger", { ...area, PORT: String(ledger1) }),
     supervise("ledger-2", "ledger", { ...area, PORT: String(ledger2) }),
-    supervise("portfolio", "portfolio", { ...area, PORT: String(portfolio) }),
+    supervise("portfolio", "portfolio", { ...area, LEDGER_URL: ledgerUrls, PORT: String(portfolio) }),
     supervise("gateway", "gateway", { ...shared, ...own }),
   ];
   for (const part of parts) {

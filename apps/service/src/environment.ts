@@ -48,6 +48,7 @@ export interface AccountsEnvironment extends AreaEnvironment {
 
 export interface PortfolioEnvironment extends AreaEnvironment {
   readonly accountsUrls: readonly string[];
+  readonly ledgerUrls: readonly string[];
 }
 
 export interface LedgerEnvironment extends AreaEnvironment {
@@ -97,7 +98,7 @@ const area = {
 export const environmentSchemas = {
   gateway: common.extend({ ACCOUNTS_URL: serviceUrls, LEDGER_URL: serviceUrls, PORTFOLIO_URL: serviceUrls }),
   accounts: common.extend({ ...area, ...plaidVariables }),
-  portfolio: common.extend({ ...area, ACCOUNTS_URL: serviceUrls }),
+  portfolio: common.extend({ ...area, ACCOUNTS_URL: serviceUrls, LEDGER_URL: serviceUrls }),
   ledger: common.extend({
     ...area,
     ACCOUNTS_URL: serviceUrls,
@@ -128,7 +129,12 @@ export function readAccountsEnvironment(source: NodeJS.ProcessEnv = process.env)
 
 export function readPortfolioEnvironment(source: NodeJS.ProcessEnv = process.env): PortfolioEnvironment {
   const values = parse(environmentSchemas.portfolio, source);
-  return { ...toCommon("portfolio", values), ...toArea(values), accountsUrls: values.ACCOUNTS_URL };
+  return {
+    ...toCommon("portfolio", values),
+    ...toArea(values),
+    accountsUrls: values.ACCOUNTS_URL,
+    ledgerUrls: values.LEDGER_URL,
+  };
 }
 
 export function readLedgerEnvironment(source: NodeJS.ProcessEnv = process.env): LedgerEnvironment {

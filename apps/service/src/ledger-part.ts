@@ -61,7 +61,7 @@ export async function startLedgerPart(environment: LedgerEnvironment): Promise<R
       port: environment.port,
       verifyCaller: identity.verifyCaller,
       callers: ["gateway"],
-      routes: eventRoutes(ledger.stream, ["gateway"]),
+      routes: eventRoutes(ledger.stream, ["gateway", "portfolio"]),
       health: async () => {
         const parts = { database: await isDatabaseWell(), viewers: viewers.isReady(), redis: bus.isReachable() };
         return { isReady: parts.database && parts.viewers, parts };

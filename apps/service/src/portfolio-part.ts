@@ -1,5 +1,8 @@
-import { connectService, eventRoutes, serveSubgraph } from "@florin/graph";
-import { systemClock } from "@florin/resilience";
+import { connectEventStream, connectService, eventRoutes, serveSubgraph } from "@florin/graph";
+import { RequestError } from "@florin/kernel";
+import { retry, systemClock } from "@florin/resilience";
+import type { PortfolioArea } from "@florin/subgraph-portfolio";
+import type { Logger } from "@florin/telemetry";
 import { composePortfolio } from "./areas.js";
 import type { PortfolioEnvironment } from "./environment.js";
 import { connectIdentity } from "./identity-http.js";
@@ -13,9 +16,13 @@ import { serveMetrics } from "./serve-metrics.js";
 import { readServiceIdentity } from "./service-keys.js";
 
 const DATABASE_PATIENCE_MS = 30_000;
+const EVENTS_BUDGET_MS = 4_000;
+/** Every few seconds, for about an hour: the parts are started in any order. */
+const HISTORY_PATIENCE = { attempts: 1_000, baseMs: 250, maxMs: 8_000 } as const;
 
 /**
- * The portfolio as a process: keys → migrations → area (consumers of the other areas' events, relay) → door for services. Any number run
+ * The portfolio as a process: keys → migrations → history, once, from accounts and ledger, which are waited for → area (consumers of the
+ * other areas' events, relay) → door for services. Any number run
  * side by side; of each consumer group one works at a time.
  */
 export async function startPortfolioPart(environment: PortfolioEnvironment): Promise<RunningPart> {
@@ -26,7 +33,8 @@ export async function startPortfolioPart(environment: PortfolioEnvironment): Pro
     stops.push((deadlineMs) => bus.stop(deadlineMs));
     const { databaseUrl, timelineFile, isDemo } = environment;
     const accounts = connectService({ name: "accounts", urls: environment.accountsUrls });
-    stops.push(accounts.stop);
+    const ledger = connectService({ name: "ledger", urls: environment.ledgerUrls });
+    stops.push(() => [accounts, ledger].forEach((client) => client.stop()));
     const viewers = createRemoteViewers({
       identity: connectIdentity(accounts, identity.tokens),
       bus,
@@ -38,13 +46,20 @@ export async function startPortfolioPart(environment: PortfolioEnvironment): Pro
       { url: databaseUrl, description: describeDatabase(databaseUrl), timelineFile },
       { patienceMs: DATABASE_PATIENCE_MS, onApplied: (count) => logger.info({ count }, "migrations applied") },
     );
-    const portfolio = await composePortfolio(
-      { databaseUrl, timelineFile, bus, masterKey, isDemo, logger, metrics },
-      {
-        verifyServiceToken: identity.verifyCaller,
-        verifyViewer: viewers.verifyViewer,
-        replicaUrl: environment.databaseReplicaUrl,
-      },
+    const history = [
+      connectEventStream(accounts, identity.tokens, { stream: "accounts", budgetMs: EVENTS_BUDGET_MS }),
+      connectEventStream(ledger, identity.tokens, { stream: "ledger", budgetMs: EVENTS_BUDGET_MS }),
+    ];
+    const portfolio = await whenOthersAnswer(logger, () =>
+      composePortfolio(
+        { databaseUrl, timelineFile, bus, masterKey, isDemo, logger, metrics },
+        {
+          verifyServiceToken: identity.verifyCaller,
+          verifyViewer: viewers.verifyViewer,
+          replicaUrl: environment.databaseReplicaUrl,
+          history,
+        },
+      ),
     );
     // The bus stops before the area that its consumers write to.
     stops.push(async (deadlineMs) => {
@@ -72,5 +87,17 @@ export async function startPortfolioPart(environment: PortfolioEnvironment): Pro
       logger.info({ url: scraped.url }, "metrics are served");
     }
     return { url: served.url, drain: served.drain, stop: (deadlineMs) => stops.stopAll(deadlineMs) };
+  });
+}
+
+function whenOthersAnswer(logger: Logger, compose: () => Promise<PortfolioArea>): Promise<PortfolioArea> {
+  return retry(compose, {
+    ...HISTORY_PATIENCE,
+    random: Math.random,
+    shouldRetry: (error) => {
+      const isAway = error instanceof RequestError && error.code === "TEMPORARILY_UNAVAILABLE";
+      if (isAway) logger.info({ err: error }, "what was told before is not read yet: accounts or the ledger is away");
+      return isAway;
+    },
   });
 }

@@ -47,7 +47,7 @@ const DAY = 24 * HOUR;
 
 export const defaultSyncPolicy: SyncPolicy = {
   itemsAtOnce: 4,
-  leaseMs: 60_000,
+  leaseMs: 15_000,
   lookEveryMs: 1_000,
   pollEveryMs: 6 * HOUR,
   reconcileEveryMs: 30_000,
