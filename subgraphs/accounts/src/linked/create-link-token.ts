@@ -5,6 +5,7 @@ import {
   countLinkAttempts,
   findLinkAttempt,
   insertLinkAttempt,
+  listLinkedItemsByIds,
   lockLinkAttempt,
   lockLinkedItem,
   type LinkAttemptRecord,
@@ -223,7 +224,7 @@ async function callPlaid(parts: LinkParts, request: LinkTokenRequest, attempt: L
 async function updateOf(parts: LinkParts, request: LinkTokenRequest, attempt: LinkAttemptRecord) {
   if (attempt.itemId === null) return undefined;
   const accessToken = await openItemToken(parts, attempt.itemId);
-  const item = await parts.database.transaction((tx) => lockLinkedItem(tx, attempt.itemId!));
+  const [item] = await listLinkedItemsByIds(parts.database.sql, [attempt.itemId]);
   if (accessToken === undefined || item === undefined) throw itemNotFound();
   return {
     accessToken,
