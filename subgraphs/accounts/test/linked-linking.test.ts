@@ -385,4 +385,13 @@ describe("at the end of a day", () => {
     await operations().finishDueSessions("test");
     expect(await statusesOf(userId)).toEqual(["EXITED"]);
   });
+
+  test("a visit that died before it had a page is over too", async () => {
+    const userId = await person();
+    armFaultPoints({ faults: "accounts.link.before-create:1:throw" });
+    await expect(visit(userId)).rejects.toThrow(FaultInjected);
+    platform.clock.pass(5 * 3_600);
+    await operations().finishDueSessions("test");
+    expect(await statusesOf(userId)).toEqual(["FAILED"]);
+  });
 });

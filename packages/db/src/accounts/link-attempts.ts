@@ -39,9 +39,9 @@ export interface NewLinkAttempt {
 
 export async function insertLinkAttempt(tx: Transaction, attempt: NewLinkAttempt): Promise<void> {
   await tx`
-    insert into accounts.link_attempt (attempt_id, user_id, item_id, status, created_at, claimed_until)
+    insert into accounts.link_attempt (attempt_id, user_id, item_id, status, created_at, claimed_until, next_poll_at)
     values (${attempt.attemptId}, ${attempt.userId}, ${attempt.itemId ?? null}, 'CREATING',
-      ${formatInstant(attempt.createdAt)}, ${formatInstant(attempt.claimedUntil)})`;
+      ${formatInstant(attempt.createdAt)}, ${formatInstant(attempt.claimedUntil)}, ${formatInstant(attempt.claimedUntil)})`;
 }
 
 /** A session that linked a second item: an attempt of its own, bound to its token, without a page. */
