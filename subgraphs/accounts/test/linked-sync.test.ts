@@ -35,6 +35,18 @@ async function linked(userName?: string, products?: readonly string[]): Promise<
   return login;
 }
 
+let shared: Promise<LinkedLogin> | undefined;
+
+/** One login for tests that leave it whole, at rest: each link costs a dozen calls. */
+async function sharedLogin(): Promise<LinkedLogin> {
+  shared ??= linked("user_deposit_only", ["transactions"]);
+  const login = await shared;
+  await platform.simulator.control.webhooksSettled();
+  await expectEqualToInstitution(login);
+  await platform.atRest(login.itemId);
+  return login;
+}
+
 async function expectEqualToInstitution(login: LinkedLogin): Promise<void> {
   await eventually(async () => {
     expect(await storedOf(platform, login)).toEqual(truthOf(platform, login));
@@ -129,7 +141,7 @@ describe("a run of several pages", () => {
   test.each([1, 2, 3])(
     "begins again when the data moved before page %i, and nothing is lost or doubled",
     async (page) => {
-      const login = await linked("user_deposit_only", ["transactions"]);
+      const login = await sharedLogin();
       const { control } = platform.simulator;
       const { id } = control.addFault({
         match: { endpoint: SYNC, itemId: login.plaidItemId, nthCall: page },
@@ -144,7 +156,7 @@ describe("a run of several pages", () => {
   );
 
   test("meets a real change between its pages and has it too", async () => {
-    const login = await linked("user_deposit_only", ["transactions"]);
+    const login = await sharedLogin();
     const { control } = platform.simulator;
     control.addFault({
       match: { endpoint: SYNC, itemId: login.plaidItemId, nthCall: 2 },
@@ -163,7 +175,7 @@ describe("a run of several pages", () => {
   });
 
   test("that lost its staged pages, as after a crash of the server, does not go on without them", async () => {
-    const login = await linked("user_deposit_only", ["transactions"]);
+    const login = await sharedLogin();
     const { control } = platform.simulator;
     const before = callsOf(platform, login, SYNC);
     control.addFault({
@@ -179,7 +191,7 @@ describe("a run of several pages", () => {
   });
 
   test("that the data never lets end reads the whole history, and finds what is not there any more", async () => {
-    const login = await linked("user_deposit_only", ["transactions"]);
+    const login = await sharedLogin();
     const ghost = await addGhost(login);
     const { control } = platform.simulator;
     control.addFault({
@@ -193,7 +205,7 @@ describe("a run of several pages", () => {
   });
 
   test("whose cursor is refused reads the whole history", async () => {
-    const login = await linked("user_deposit_only", ["transactions"]);
+    const login = await sharedLogin();
     await addGhost(login);
     platform.simulator.control.addFault({
       match: { endpoint: SYNC, itemId: login.plaidItemId },
@@ -211,7 +223,7 @@ async function addGhost(login: LinkedLogin): Promise<string> {
   const [ghost] = await platform.database.sql<{ id: string }[]>`
     insert into accounts.linked_transaction (linked_transaction_id, item_id, linked_account_id, plaid_transaction_id, amount, name,
       is_pending, date, first_seen_at, changed_at)
-    select gen_random_uuid(), item_id, linked_account_id, 'ghost', 1, 'Ghost', false, '2026-01-01', now(), now()
+    select gen_random_uuid(), item_id, linked_account_id, 'ghost-' || gen_random_uuid(), 1, 'Ghost', false, '2026-01-01', now(), now()
     from accounts.linked_account where item_id = ${login.itemId} limit 1 returning linked_transaction_id as id`;
   return ghost?.id ?? "";
 }
@@ -226,7 +238,7 @@ describe("a worker that dies", () => {
   test.each(points)(
     "at %s leaves a run that another finishes, with nothing lost and nothing doubled",
     async (point) => {
-      const login = await linked("user_deposit_only", ["transactions"]);
+      const login = await sharedLogin();
       armFaultPoints({ faults: `${point}:1:throw` });
       try {
         addThreePages(login);
@@ -240,7 +252,7 @@ describe("a worker that dies", () => {
   );
 
   test("and comes back late writes nothing: its lease has another epoch", async () => {
-    const login = await linked("user_deposit_only", ["transactions"]);
+    const login = await sharedLogin();
     const { sql } = platform.database;
     const lease = await claimItem(sql, login.itemId, { owner: "sleeper", leaseMs: 150 });
     expect(lease).toBeDefined();

@@ -25,6 +25,16 @@ async function linked(userName = "user_deposit_only"): Promise<LinkedLogin> {
   return login;
 }
 
+let shared: Promise<LinkedLogin> | undefined;
+
+/** One login for tests that leave it whole, at rest. */
+async function sharedLogin(): Promise<LinkedLogin> {
+  shared ??= linked();
+  const login = await shared;
+  await settled(login);
+  return login;
+}
+
 /** Every webhook was sent, worked on, and what it asked for is done. */
 async function settled(login?: LinkedLogin): Promise<void> {
   await platform.simulator.control.webhooksSettled();
@@ -51,7 +61,7 @@ function fire(login: LinkedLogin, type: string, code: string, fields: Record<str
 
 describe("a webhook that is Plaid's", () => {
   test("is answered and set to work once, however often the same delivery comes", async () => {
-    const login = await linked();
+    const login = await sharedLogin();
     const before = { stored: await storedWebhooks(), requested: await requestedOf(login) };
     const { url } = platform.door;
     const taken = await captureDelivery(() => fire(login, "TRANSACTIONS", "SYNC_UPDATES_AVAILABLE"));
@@ -73,7 +83,7 @@ describe("a webhook that is Plaid's", () => {
   test.each<FaultPoint>(["accounts.webhook.before-commit", "accounts.webhook.after-commit"])(
     "whose receiver dies at %s is sent again, and is one piece of work",
     async (point) => {
-      const login = await linked();
+      const login = await sharedLogin();
       const before = { stored: await storedWebhooks(), requested: await requestedOf(login) };
       const taken = await captureDelivery(() => fire(login, "TRANSACTIONS", "SYNC_UPDATES_AVAILABLE"));
       const send = async () =>
@@ -102,7 +112,7 @@ describe("a webhook that is Plaid's", () => {
     ["TRANSACTIONS", "NEVER_HEARD_OF"],
     ["GARDENING", "ROSES_READY"],
   ])("of a kind that asks for nothing (%s %s) is kept, counted and answered", async (type, code) => {
-    const login = await linked();
+    const login = await sharedLogin();
     const before = await requestedOf(login);
     const stored = await storedWebhooks();
     fire(login, type, code);
@@ -113,7 +123,7 @@ describe("a webhook that is Plaid's", () => {
   });
 
   test("signed by a new key, and by another in the midst of a stream, is understood", async () => {
-    const login = await linked();
+    const login = await sharedLogin();
     const { control } = platform.simulator;
     for (let round = 0; round < 4; round++) {
       control.items.changeTransactions(login.plaidItemId, { add: [{ amount: round, name: `Round ${round}` }] });
@@ -126,7 +136,7 @@ describe("a webhook that is Plaid's", () => {
   });
 
   test("while its key cannot be looked up is asked for again, and lost nowhere", async () => {
-    const login = await linked();
+    const login = await sharedLogin();
     const { control } = platform.simulator;
     control.rotateKeys(0);
     const { id } = control.addFault({
@@ -159,7 +169,7 @@ describe("a webhook that is not for us", () => {
   ] as const;
 
   test("is refused, and moves nothing: every forgery there is", async () => {
-    const login = await linked();
+    const login = await sharedLogin();
     const { control } = platform.simulator;
     const before = { stored: await storedWebhooks(), requested: await requestedOf(login) };
     for (const attack of forged) {
@@ -185,7 +195,7 @@ describe("a webhook that is not for us", () => {
   });
 
   test("because nobody here has its item is kept, answered as any other, and raises an alarm", async () => {
-    const login = await linked();
+    const login = await sharedLogin();
     const before = await requestedOf(login);
     platform.simulator.control.items.sendWebhook(login.plaidItemId, {
       webhook_type: "TRANSACTIONS",
