@@ -154,7 +154,7 @@ module.exports = {
     tsPreCompilationDeps: true, // type-only imports count: a type is a dependency too
     tsConfig: { fileName: "tsconfig.json" },
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "/dist/|^gateway/explorer/" },
+    exclude: { path: "^(packages|subgraphs|apps)/[^/]+/dist/|^gateway/(dist|explorer)/" },
     enhancedResolveOptions: {
       exportsFields: ["exports"],
       conditionNames: ["florin", "import", "require", "node", "default"],

@@ -14,7 +14,6 @@ import { startTestPlatform, type TestPlatform } from "./platform-fixture.js";
 const SECRET = `canary-secret-${randomUUID()}`;
 /** Of every token that Plaid gives: access, public and link. */
 const TOKEN = /(access|public|link)-(sandbox|production)-[0-9a-f]{8}/i;
-const INSTITUTION = "ins_109508";
 
 let platform: TestPlatform;
 let elsewhere: Server;

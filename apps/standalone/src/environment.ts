@@ -38,7 +38,7 @@ const schema = z.object({
   LOG_LEVEL: z.enum(logLevels).default("info"),
   ...plaidVariables,
   // As in npm start everything else, Plaid is at hand without the internet.
-  PLAID_ENV: plaidVariables.PLAID_ENV.optional(),
+  PLAID_ENV: plaidVariables.PLAID_ENV.removeDefault().optional(),
   PLAID_SIMULATOR_PORT: z.coerce.number().int().min(0).max(65_535).default(4010),
   FLORIN_DRAIN_MS: z.coerce.number().int().min(0).max(600_000).default(0),
 });

@@ -3,7 +3,7 @@ import { z } from "zod";
 /** Plain decimal text without an exponent: `-12.5`, `0`, `23631.9805`. Never a number, so nothing is ever rounded. */
 export const decimalText = z.string().regex(/^-?(0|[1-9]\d*)(\.\d+)?$/, "must be a plain decimal");
 /** A calendar day, `2026-11-21`. */
-export const dayText = z.string().regex(/^\d{4}-\d{2}-\d{2}$/, "must be a calendar day");
+export const dayText = z.iso.date("must be a calendar day");
 /** RFC 3339, with its offset. */
 export const instantText = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}/, "must be an RFC 3339 instant");
 

@@ -1,5 +1,5 @@
 import { formatInstant, type Instant, type Uuid } from "@florin/kernel";
-import type { JsonValue, Sql, Transaction } from "../connect-database.js";
+import type { Sql, Transaction } from "../connect-database.js";
 
 /** An account as it is kept; what matching needs of it. */
 export interface RosterEntry {
@@ -60,10 +60,10 @@ export interface RosterWrite {
 export async function saveRoster(tx: Transaction, write: RosterWrite, rows: readonly RosterRow[]): Promise<void> {
   if (rows.length === 0) return;
   const at = formatInstant(write.at);
-  const list = tx.json(rows as unknown as JsonValue);
+  const list = JSON.stringify(rows);
   await tx`
     update accounts.linked_account a set plaid_account_id = 'moved:' || a.linked_account_id::text
-    from jsonb_to_recordset(${list}) as r ("linkedAccountId" uuid, "plaidAccountId" text)
+    from jsonb_to_recordset(${list}::text::jsonb) as r ("linkedAccountId" uuid, "plaidAccountId" text)
     where a.linked_account_id = r."linkedAccountId" and a.plaid_account_id <> r."plaidAccountId"`;
   await tx`
     insert into accounts.linked_account as a (linked_account_id, item_id, user_id, plaid_account_id, persistent_account_id, name,
@@ -72,7 +72,7 @@ export async function saveRoster(tx: Transaction, write: RosterWrite, rows: read
     select r."linkedAccountId", ${write.itemId}, ${write.userId}, r."plaidAccountId", r."persistentAccountId", r.name,
       r."officialName", r.mask, r.type, r.subtype, r."holderCategory", r.apy, r.available, r.current, r."limit", r."isoCode",
       r."unofficialCode", ${at}, ${write.source}, r."lastUpdatedAt", ${at}
-    from jsonb_to_recordset(${list}) as r ("linkedAccountId" uuid, "plaidAccountId" text, "persistentAccountId" text, name text,
+    from jsonb_to_recordset(${list}::text::jsonb) as r ("linkedAccountId" uuid, "plaidAccountId" text, "persistentAccountId" text, name text,
       "officialName" text, mask text, type text, subtype text, "holderCategory" text, apy numeric, available numeric,
       current numeric, "limit" numeric, "isoCode" text, "unofficialCode" text, "lastUpdatedAt" timestamptz)
     on conflict (linked_account_id) do update set plaid_account_id = excluded.plaid_account_id,
@@ -83,7 +83,7 @@ export async function saveRoster(tx: Transaction, write: RosterWrite, rows: read
     update accounts.linked_account a set available = r.available, current = r.current, credit_limit = r."limit",
       iso_code = r."isoCode", unofficial_code = r."unofficialCode", balance_as_of = ${at}, balance_source = ${write.source},
       balance_last_updated_at = r."lastUpdatedAt"
-    from jsonb_to_recordset(${list}) as r ("linkedAccountId" uuid, available numeric, current numeric, "limit" numeric,
+    from jsonb_to_recordset(${list}::text::jsonb) as r ("linkedAccountId" uuid, available numeric, current numeric, "limit" numeric,
       "isoCode" text, "unofficialCode" text, "lastUpdatedAt" timestamptz)
     where a.linked_account_id = r."linkedAccountId"
       and (${write.source} = 'REALTIME' or a.balance_source <> 'REALTIME'

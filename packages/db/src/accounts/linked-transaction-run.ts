@@ -1,5 +1,5 @@
 import { formatInstant, type Instant, type Uuid } from "@florin/kernel";
-import type { JsonValue, Sql, Transaction } from "../connect-database.js";
+import type { Sql, Transaction } from "../connect-database.js";
 import type { ItemLease } from "./linked-jobs.js";
 
 /**
@@ -48,7 +48,7 @@ export async function stageChanges(
       r."linkedTransactionId", r."plaidAccountId", r."pendingPlaidTransactionId", r.amount, r."isoCode", r."unofficialCode",
       r.name, r."merchantName", r."categoryPrimary", r."categoryDetailed", r."isPending", r.date, r."authorizedDate",
       r."occurredAt", r."paymentChannel"
-    from jsonb_array_elements(${sql.json(changes as unknown as JsonValue)}) with ordinality as c (value, n),
+    from jsonb_array_elements(${JSON.stringify(changes)}::text::jsonb) with ordinality as c (value, n),
       jsonb_to_record(c.value) as r ("plaidTransactionId" text, "linkedTransactionId" uuid, "plaidAccountId" text,
         "pendingPlaidTransactionId" text, amount numeric, "isoCode" text, "unofficialCode" text, name text,
         "merchantName" text, "categoryPrimary" text, "categoryDetailed" text, "isPending" boolean, date date,

@@ -1,5 +1,5 @@
 import { formatInstant, type Instant, type Uuid } from "@florin/kernel";
-import type { JsonValue, Sql } from "../connect-database.js";
+import type { Sql } from "../connect-database.js";
 
 /** A call to Plaid as it is kept: for support (request id), cost and health. Nothing of what was said. */
 export interface PlaidCallRecord {
@@ -19,7 +19,7 @@ export async function insertPlaidCalls(sql: Sql, calls: readonly PlaidCallRecord
   await sql`
     insert into accounts.plaid_call (at, endpoint, item_id, request_id, http_status, error_code, outcome, latency_ms)
     select at, endpoint, "itemId", "requestId", "httpStatus", "errorCode", outcome, "latencyMs"
-    from jsonb_to_recordset(${sql.json(rows as unknown as JsonValue)}) as c (at timestamptz, endpoint text, "itemId" uuid,
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as c (at timestamptz, endpoint text, "itemId" uuid,
       "requestId" text, "httpStatus" int, "errorCode" text, outcome text, "latencyMs" int)`;
 }
 
