@@ -34,6 +34,8 @@ export interface FaultPointsOptions {
   /** No new round begins after so long; what was begun is finished. */
   readonly seconds?: number;
   readonly control?: boolean;
+  /** Those that are struck; all are recorded. Default: all. */
+  readonly points?: readonly FaultPoint[];
   readonly onProgress?: (line: string) => void;
 }
 
@@ -110,7 +112,7 @@ interface Stage {
 
 async function strikeAll(stage: Stage, options: FaultPointsOptions): Promise<FaultPointsReport> {
   const { cluster, admin, url } = stage;
-  const { seed, control = false, onProgress = () => undefined } = options;
+  const { seed, control = false, points: struck = faultPoints, onProgress = () => undefined } = options;
   const kills = new Map<FaultPoint, number>();
   const violations: string[] = [];
   const urls = cluster.gateways.map((part) => part.url);
@@ -122,7 +124,7 @@ async function strikeAll(stage: Stage, options: FaultPointsOptions): Promise<Fau
     onProgress(`recorded ${recorded.length} points, ${load.finished()} requests`);
     const endAt = performance.now() + (options.seconds ?? Infinity) * 1_000;
     for (let round = 0; round < options.rounds && performance.now() < endAt; round++) {
-      const points = control ? CONTROL_POINTS : faultPoints;
+      const points = control ? CONTROL_POINTS : struck;
       violations.push(...(await strikeRound(cluster, points, round, seed, kills, onProgress)));
       onProgress(`round ${round + 1}: ${sum(kills)} kills, ${load.finished()} requests`);
     }
@@ -134,7 +136,8 @@ async function strikeAll(stage: Stage, options: FaultPointsOptions): Promise<Fau
   await poison.stop();
   await load.stop();
   violations.push(...(await load.judge(admin, url, SETTLES_WITHIN_MS)));
-  if (!control) violations.push(...missing("recorded", recorded), ...missing("killed", [...kills.keys()]));
+  if (!control)
+    violations.push(...missing("recorded", faultPoints, recorded), ...missing("killed", struck, [...kills.keys()]));
   return {
     seed,
     recorded,
@@ -248,8 +251,8 @@ function startPoison(admin: Database): { stop(): Promise<void> } {
   };
 }
 
-function missing(what: string, points: readonly string[]): string[] {
-  const left = faultPoints.filter((point) => !points.includes(point));
+function missing(what: string, wanted: readonly FaultPoint[], points: readonly string[]): string[] {
+  const left = wanted.filter((point) => !points.includes(point));
   return left.length === 0 ? [] : [`not ${what}: ${left.join(", ")}`];
 }
 

@@ -14,8 +14,8 @@ import { createPatientClient, EXPECTED, type PatientClient } from "./patient-cli
 /**
  * Every process is restarted in turn, under load, and nobody notices more than that they had to ask again.
  *
- * Two gateways, two accounts, two ledgers. Eight people stand in a ring and each sends 1.00 to the next, again and again, each transfer
- * under a key of its own; one of them is followed live. A round stops each of the six processes with SIGTERM, one after the other, and
+ * Two gateways, two accounts, two ledgers, a portfolio. Eight people stand in a ring and each sends 1.00 to the next, again and again, each transfer
+ * under a key of its own; one of them is followed live. A round stops each of the seven processes with SIGTERM, one after the other, and
  * starts it again; the next is not touched before it is ready and transfers have gone on.
  *
  * Violations: an answer that was neither data nor TEMPORARILY_UNAVAILABLE nor a refused connection; a process that did not exit with
@@ -28,6 +28,8 @@ export interface RollingRestartOptions {
   readonly rounds: number;
   readonly seed: number;
   readonly control?: boolean;
+  /** One process of each kind in a round, instead of all. */
+  readonly oneOfEach?: boolean;
   readonly onProgress?: (line: string) => void;
 }
 
@@ -94,7 +96,10 @@ async function restartInTurn(
   try {
     await eventually(() => live.transactionIds.length > 0 && load.finished() >= BETWEEN_RESTARTS, GOES_ON_WITHIN_MS);
     for (let round = 1; round <= options.rounds; round++) {
-      const parts = options.control === true ? cluster.gateways : inOrder(cluster, options.seed + round);
+      const parts =
+        options.control === true
+          ? cluster.gateways
+          : inOrder(cluster, options.seed + round, options.oneOfEach === true);
       for (const part of parts) {
         if (options.control === true) await dieAndComeBack(part);
         else await restart(part, violations);
@@ -121,8 +126,10 @@ async function restartInTurn(
 }
 
 /** All parts once, beginning elsewhere each time. */
-function inOrder(cluster: FlorinCluster, start: number): readonly FlorinPart[] {
-  const { parts } = cluster;
+function inOrder(cluster: FlorinCluster, start: number, oneOfEach: boolean): readonly FlorinPart[] {
+  const parts = oneOfEach
+    ? cluster.parts.filter((part, at) => cluster.parts.findIndex(({ kind }) => kind === part.kind) === at)
+    : cluster.parts;
   const first = start % parts.length;
   return [...parts.slice(first), ...parts.slice(0, first)];
 }

@@ -4,7 +4,7 @@ import { runBank } from "../../chaos/bank.js";
 whereRedisIs(describe, describe.skip)("the bank, through GraphQL", () => {
   test("every read adds up while ledgers die, freeze and lose their connections, and Redis is emptied", async () => {
     const report = await runBank({
-      ...{ rounds: 2_000, seconds: 16, seed: 1, strikeEveryMs: 1_500 },
+      ...{ rounds: 2_000, seconds: 11, seed: 1, strikeEveryMs: 1_500 },
       strikes: [
         "kill a ledger",
         "freeze a ledger",

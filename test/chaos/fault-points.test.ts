@@ -4,12 +4,16 @@ import { runFaultPoints } from "../../chaos/fault-points.js";
 
 const describeWithRedis = whereRedisIs(describe, describe.skip);
 
-describeWithRedis("a kill at every named fault point", () => {
+// The way from outbox to inbox is struck point by point in packages/events/test/redis-processes.test.ts; `npm run chaos -- fault-points`
+// strikes all of them here too.
+const points = faultPoints.filter((point) => !/^(relay|redis-bus|consumer)\./.test(point));
+
+describeWithRedis("a kill at every fault point of a request and of the writer", () => {
   it("loses nothing and doubles nothing, and no point is left out", async () => {
-    const report = await runFaultPoints({ rounds: 1, seed: 1 });
+    const report = await runFaultPoints({ rounds: 1, seed: 1, points });
     expect(report.violations).toEqual([]);
     expect([...report.recorded].sort()).toEqual([...faultPoints].sort());
-    expect(Object.keys(report.kills).sort()).toEqual([...faultPoints].sort());
+    expect(Object.keys(report.kills).sort()).toEqual([...points].sort());
   }, 600_000);
 
   it("doubles money when clients ask again under a new key: the control", async () => {

@@ -5,7 +5,7 @@ import { runPlainLists } from "../../chaos/plain-lists.js";
 whereRedisIs(describe, describe.skip)("list-append, through GraphQL", () => {
   test("the history is strictly serializable while the platform is struck down", async () => {
     const report = await runListAppend({
-      ...{ rounds: 3_000, seconds: 18, seed: 1, strikeEveryMs: 1_500 },
+      ...{ rounds: 3_000, seconds: 12, seed: 1, strikeEveryMs: 1_500 },
       strikes: [
         "kill a ledger",
         "freeze a ledger",

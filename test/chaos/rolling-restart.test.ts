@@ -3,11 +3,11 @@ import { runRollingRestart } from "../../chaos/rolling-restart.js";
 
 const describeWithRedis = whereRedisIs(describe, describe.skip);
 
-describeWithRedis("a rolling restart of every process under load", () => {
+describeWithRedis("a rolling restart of a process of every kind, under load", () => {
   it("shows clients nothing but retries, and a live subscriber neither a gap nor a repeat", async () => {
-    const report = await runRollingRestart({ rounds: 1, seed: 1 });
+    const report = await runRollingRestart({ rounds: 1, seed: 1, oneOfEach: true });
     expect(report.violations).toEqual([]);
-    expect(report.restarts).toBe(6);
+    expect(report.restarts).toBe(4);
     expect(report.transfers).toBeGreaterThan(100);
     expect(report.liveResumed).toBeGreaterThan(0);
   }, 300_000);

@@ -3,10 +3,10 @@ import { runTwoWriters } from "../../chaos/two-writers.js";
 
 whereRedisIs(describe, describe.skip)("two ledger processes on one book", () => {
   test("whoever writes is killed, cut off and frozen: nothing told is lost, doubled or taken back", async () => {
-    const report = await runTwoWriters({ rounds: 6, seed: 1 });
+    const report = await runTwoWriters({ rounds: 3, seed: 1 });
     expect(report.violations.filter((violation) => !violation.startsWith("slow"))).toEqual([]); // time is the long form's
-    expect(report.struck).toEqual({ kill: 2, freeze: 2, cut: 2 });
-    expect(report.completed).toBeGreaterThan(100);
+    expect(report.struck).toEqual({ kill: 1, freeze: 1, cut: 1 });
+    expect(report.completed).toBeGreaterThan(50);
     expect(report.rejected).toBeGreaterThan(0);
   }, 300_000);
 

@@ -78,6 +78,6 @@ test("a page opens under its own key and header alone, and with no bit changed",
 });
 
 test("a row that is not what its product says is refused when it is opened", () => {
-  const rows = [{ ...put(1), date: "2026-13-45" }];
+  const rows = [{ ...put(1), date: "yesterday" }];
   expect(() => open(sealSnapshot(key, about, rows)[0]!)).toThrow(/date/);
 });
