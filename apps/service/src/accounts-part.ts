@@ -2,7 +2,7 @@ import { eventRoutes, serveSubgraph } from "@florin/graph";
 import { systemClock } from "@florin/resilience";
 import type { AccountsArea } from "@florin/subgraph-accounts";
 import type { Logger } from "@florin/telemetry";
-import { composeAccounts } from "./areas.js";
+import { composeAccounts } from "./compose-accounts.js";
 import type { AccountsEnvironment } from "./environment.js";
 import { identityRoutes } from "./identity-http.js";
 import { describeDatabase } from "./local-database.js";

@@ -5,7 +5,7 @@ import { createLiveDoor, startGateway, type GatewayOptions, type RunningGateway 
 import type { Area } from "@florin/kernel";
 import { systemClock } from "@florin/resilience";
 import type { Logger, Metrics } from "@florin/telemetry";
-import { createPlatformSealer } from "./areas.js";
+import { createPlatformSealer } from "./area-foundations.js";
 import { landingPage } from "./landing-page.js";
 import { deriveSecret } from "./secrets.js";
 

@@ -1,5 +1,9 @@
 export { banner, type BannerFacts } from "./banner.js";
-export { composeAccounts, composeLedger, composePortfolio, expectedGroups, type AreaFoundations } from "./areas.js";
+export type { AreaFoundations } from "./area-foundations.js";
+export { composeAccounts } from "./compose-accounts.js";
+export { composeLedger } from "./compose-ledger.js";
+export { composePortfolio } from "./compose-portfolio.js";
+export { expectedGroups } from "./expected-groups.js";
 export { composeGateway } from "./compose-gateway.js";
 export { fundDemoWallets } from "./demo-funding.js";
 export { environmentSchemas } from "./environment.js";

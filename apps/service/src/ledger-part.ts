@@ -1,6 +1,6 @@
 import { connectService, eventRoutes, serveSubgraph } from "@florin/graph";
 import { systemClock } from "@florin/resilience";
-import { composeLedger } from "./areas.js";
+import { composeLedger } from "./compose-ledger.js";
 import type { LedgerEnvironment } from "./environment.js";
 import { connectIdentity } from "./identity-http.js";
 import { describeDatabase } from "./local-database.js";

@@ -1,7 +1,7 @@
 import { createRedisBus, type ReachableBus } from "@florin/events";
 import { armFaultPoints } from "@florin/resilience";
 import { createLogger, createMetrics, type Logger, type Metrics } from "@florin/telemetry";
-import { expectedGroups } from "./areas.js";
+import { expectedGroups } from "./expected-groups.js";
 import type { CommonEnvironment, PartName } from "./environment.js";
 import type { Stoppable } from "./run-until-signal.js";
 import { Stops } from "./stops.js";

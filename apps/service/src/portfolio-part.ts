@@ -3,7 +3,7 @@ import { RequestError } from "@florin/kernel";
 import { retry, systemClock } from "@florin/resilience";
 import type { PortfolioArea } from "@florin/subgraph-portfolio";
 import type { Logger } from "@florin/telemetry";
-import { composePortfolio } from "./areas.js";
+import { composePortfolio } from "./compose-portfolio.js";
 import type { PortfolioEnvironment } from "./environment.js";
 import { connectIdentity } from "./identity-http.js";
 import { describeDatabase } from "./local-database.js";

@@ -1,9 +1,9 @@
 import { createTokenVerifier, KeysUnavailableError, type JwkSet, type Viewer } from "@florin/auth";
 import type { Bus } from "@florin/events";
 import { temporarilyUnavailable, type Clock } from "@florin/kernel";
-import { createRevokedSessions, noteRevocation } from "@florin/subgraph-accounts";
+import { createRevokedSessions, noteRevocation } from "@florin/subgraph-accounts/revoked-sessions";
 import type { Logger } from "@florin/telemetry";
-import { ISSUER } from "./areas.js";
+import { ISSUER } from "./area-foundations.js";
 import type { Identity } from "./identity-http.js";
 
 /**

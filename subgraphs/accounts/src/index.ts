@@ -26,17 +26,14 @@ import {
   addMicros,
   formatId,
   isUuid,
-  parseInstant,
   temporarilyUnavailable,
   type Clock,
-  type EventEnvelope,
   type IdSource,
   type RequestError,
   type Instant,
 } from "@florin/kernel";
 import { createBulkhead, withDeadline } from "@florin/resilience";
 import { newCorrelationId, type Logger, type Metrics } from "@florin/telemetry";
-import { z } from "zod";
 import { exchangeApiKey } from "./commands/exchange-api-key.js";
 import { seedDemo, type DemoData } from "./commands/seed-demo.js";
 import { bindCommands, createCatchUp, type AccountsContext } from "./context.js";
@@ -50,7 +47,7 @@ import type { LinkedWorker } from "./linked/linked-worker.js";
 import { createReaders } from "./readers.js";
 import { startRepeatingJob } from "./repeating-job.js";
 import { resolvers } from "./resolvers/resolver-map.js";
-import { createRevokedSessions, TOKEN_LIFE_MICROS, type RevokedSessions } from "./revoked-sessions.js";
+import { createRevokedSessions, noteRevocation, TOKEN_LIFE_MICROS, type RevokedSessions } from "./revoked-sessions.js";
 import { deriveKey } from "./secret-box.js";
 import type { Services } from "./services.js";
 import { createSessionTokens } from "./session-tokens.js";
@@ -64,7 +61,7 @@ export { ACCOUNTS_CONSUMER } from "./tasks/ledger-events.js";
 export { rewrapTokens, type RewrapProgress } from "./linked/token-rotation.js";
 export type { LinkedOptions } from "./linked/start-linked-worker.js";
 export type { LinkedWorker } from "./linked/linked-worker.js";
-export { createRevokedSessions, type RevokedSessions } from "./revoked-sessions.js";
+export type { RevokedSessions } from "./revoked-sessions.js";
 export { DEMO_PARTNER_KEY, DEMO_PASSWORD, demoLogins, type DemoData, type DemoIdentity } from "./commands/seed-demo.js";
 
 export interface AccountsAreaOptions {
@@ -349,16 +346,6 @@ function createServices(
     linkOperations,
     wakeRelay,
   };
-}
-
-const revocation = z.object({ sessionId: z.string(), until: z.string() });
-
-/** Also of other processes: the event passes here whoever wrote it. */
-export function noteRevocation(event: EventEnvelope, revokedSessions: RevokedSessions): void {
-  if (event.type !== "session.revoked") return;
-  const { sessionId, until } = revocation.parse(event.payload);
-  const end = parseInstant(until);
-  if (end !== undefined) revokedSessions.add(sessionId, end);
 }
 
 async function checkHealth(database: Database): Promise<{ readonly ready: boolean; readonly detail: string }> {

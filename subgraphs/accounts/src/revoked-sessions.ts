@@ -1,5 +1,6 @@
 import { ACCESS_TOKEN_TTL_SECONDS } from "@florin/auth";
-import type { Clock, Instant } from "@florin/kernel";
+import { parseInstant, type Clock, type EventEnvelope, type Instant } from "@florin/kernel";
+import { z } from "zod";
 
 /**
  * Sessions that ended while their access tokens may still run. A token lives ten minutes, so an entry is forgotten soon after: the set
@@ -28,4 +29,14 @@ export function createRevokedSessions(clock: Clock): RevokedSessions {
       untilById.set(sessionId, until);
     },
   };
+}
+
+const revocation = z.object({ sessionId: z.string(), until: z.string() });
+
+/** Also of other processes: the event passes here whoever wrote it. */
+export function noteRevocation(event: EventEnvelope, revokedSessions: RevokedSessions): void {
+  if (event.type !== "session.revoked") return;
+  const { sessionId, until } = revocation.parse(event.payload);
+  const end = parseInstant(until);
+  if (end !== undefined) revokedSessions.add(sessionId, end);
 }
