@@ -120,6 +120,8 @@ async function strikeAll(stage: Stage, options: FaultPointsOptions): Promise<Fau
   const poison = startPoison(admin);
   let recorded: readonly string[] = [];
   try {
+    // People and accounts first: what is struck from the first request on may never have them.
+    await load.untilMore(20);
     if (!control) recorded = await record(cluster, load);
     onProgress(`recorded ${recorded.length} points, ${load.finished()} requests`);
     const endAt = performance.now() + (options.seconds ?? Infinity) * 1_000;

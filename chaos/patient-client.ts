@@ -17,7 +17,7 @@ export interface GraphError {
   readonly extensions?: { readonly code?: string };
 }
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 const REQUEST_MS = 20_000;
 const PAUSE_MS = 25;
 /** Kinds that a client is told to expect. */

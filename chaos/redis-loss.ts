@@ -50,7 +50,7 @@ export interface RedisLossReport {
 
 type Loss = "flush" | "restart" | "empty" | "down";
 const LOSSES: readonly Loss[] = ["flush", "restart", "empty", "down"];
-const DOWN_MS = 10_000;
+const DOWN_MS = 6_000;
 const RECOVERS_WITHIN_MS = 30_000;
 const BETWEEN_LOSSES = 40;
 
