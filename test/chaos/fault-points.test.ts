@@ -4,10 +4,10 @@ import { runFaultPoints } from "../../chaos/fault-points.js";
 
 const describeWithRedis = whereRedisIs(describe, describe.skip);
 
-// The short form: the way from outbox to inbox is struck point by point in packages/events/test/redis-processes.test.ts, the writer in
+// The short form, where an effect stands and its answer is lost: the way from outbox to inbox is struck point by point in packages/events/test/redis-processes.test.ts, the writer in
 // subgraphs/ledger/test/writer-fault-points.test.ts. `npm run chaos -- fault-points` strikes all of them here too.
 const points = faultPoints.filter((point) =>
-  /^(gateway|subgraph|accounts\.command|ledger\.commit\.(before|after)-commit)/.test(point),
+  /^(gateway\.answer|accounts\.command\.after|ledger\.commit\.after-commit)/.test(point),
 );
 
 describeWithRedis("a kill at every fault point of a request", () => {
